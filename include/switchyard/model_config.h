@@ -1,0 +1,110 @@
+// What a model is: the shape of a decoder, read from a Hugging Face config.json and checked, and the names of its
+// weights in each known family. One description serves the runtime, training and conversion.
+//
+// Dimension letters: V vocabulary, D model width, L layers, H heads, F expert hidden width, E experts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "switchyard/file_system.h"
+#include "switchyard/routing.h"
+
+namespace switchyard {
+
+// Weight naming and details of the block. Chosen by config.json "model_type".
+enum class Family { llama, mistral, qwen2, mixtral, olmoe, qwen2_moe, qwen3_moe, switchyard };
+
+enum class Activation { silu, gelu, gelu_tanh, relu };
+
+// Normalisation of queries and keys before RoPE.
+enum class QkNorm {
+  none,
+  full,      // over all heads at once, weight [H * head_dim] (OLMoE)
+  per_head,  // over each head, weight [head_dim] (Qwen3)
+};
+
+// A feed-forward network: gated (down(act(gate(x)) * up(x))) or plain (down(act(up(x)))).
+struct FfnConfig {
+  int hidden = 0;  // F
+  Activation activation = Activation::silu;
+  bool gated = true;
+};
+
+struct MoeConfig {
+  FfnConfig expert;
+  routing::Config router;
+  int shared_hidden = 0;      // hidden width of the shared expert, 0: none. It stands outside the router
+  bool shared_gate = false;   // the shared expert's output is multiplied by sigmoid(w . x) (Qwen2-MoE)
+};
+
+struct ModelConfig {
+  Family family = Family::llama;
+  int vocab = 0;         // V
+  int width = 0;         // D
+  int layers = 0;        // L
+  int heads = 0;         // H
+  int kv_heads = 0;      // divides H
+  int head_dim = 0;      // even
+  int context = 2048;    // longest sequence the model was made for, tokens
+  float norm_epsilon = 1e-5F;
+  float rope_theta = 10000.0F;
+  bool tied_embeddings = false;
+  bool attention_bias = false;  // bias on q, k, v (Qwen2)
+  QkNorm qk_norm = QkNorm::none;
+  FfnConfig dense;              // layers without experts
+  std::optional<MoeConfig> moe;
+  std::vector<bool> layer_is_moe;  // [L]
+  std::vector<std::int32_t> eos;   // any of these ends a text; may be empty
+  std::optional<std::int32_t> bos;
+
+  int q_width() const { return heads * head_dim; }
+  int kv_width() const { return kv_heads * head_dim; }
+
+  // Counts of weights. `active` counts what one token uses: K experts, the shared expert, the router.
+  std::uint64_t parameters() const;
+  std::uint64_t active_parameters() const;
+  std::uint64_t expert_parameters() const;  // of one expert
+  // Multiply-adds times two for one token at the given context length.
+  std::uint64_t flops_per_token(int context_tokens) const;
+};
+
+// Throws Error naming the field.
+void validate(const ModelConfig& config);
+
+// Reads `directory`/config.json. Unknown fields of known families are ignored (they are many); a field that would change
+// the computation and is not supported (rope_scaling, sliding_window in use) is an Error that names it.
+ModelConfig read_model_config(FileSystem& fs, const std::string& directory);
+ModelConfig model_config_from_json(const nlohmann::json& json, const std::string& where);
+// HF field names of the family, plus "switchyard": {"router": {...}} where the family's own fields cannot say it.
+nlohmann::json to_json(const ModelConfig& config);
+
+// Names of weights in a family, Hugging Face style. All matrices are [out, in].
+class WeightNames {
+ public:
+  explicit WeightNames(Family family) : family_(family) {}
+
+  std::string embedding() const;    // [V, D]
+  std::string final_norm() const;   // [D]
+  std::string output() const;       // [V, D], absent when tied
+
+  // Parts of layer l's attention: "input_norm", "q", "k", "v", "o", "q_bias", "k_bias", "v_bias", "q_norm", "k_norm",
+  // "post_norm" (the norm before the FFN).
+  std::string layer(int l, std::string_view part) const;
+  // part: "gate" (absent when not gated) [F, D], "up" [F, D], "down" [D, F].
+  std::string dense(int l, std::string_view part) const;
+  std::string expert(int l, int e, std::string_view part) const;
+  std::string shared_expert(int l, std::string_view part) const;
+  std::string shared_gate(int l) const;     // [1, D]
+  std::string router(int l) const;          // [E, D]
+  std::string selection_bias(int l) const;  // [E]
+
+ private:
+  Family family_;
+};
+
+}  // namespace switchyard

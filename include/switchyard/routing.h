@@ -1,0 +1,146 @@
+// Routing: which experts work on which item, and with which weight. Pure functions over router logits; no tensors, no
+// threads, no model. The runtime calls them as they are; training has a differentiable twin of each
+// (src/models/routers), held to the same answers by parity tests.
+//
+// Dimension letters: N items, E experts, K experts per token, G groups.
+// Numbers: fp32 in and out; ties go to the lower expert index; sums run in a fixed order.
+// Errors: a Config that does not hold together and non-finite logits throw Error; they are never guessed around.
+// Thread rule: everything here is a value or a pure function.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json_fwd.hpp>
+
+namespace switchyard::routing {
+
+// ---- Configuration -------------------------------------------------------------------------------------------------
+
+enum class Kind {
+  top_k,          // each item takes its K best experts (Shazeer 2017; Switch with K = 1; Mixtral, OLMoE, DeepSeek, Qwen)
+  expert_choice,  // each expert takes its best items (Zhou 2022). Not causal: training and encoders only
+  hash,           // expert = fixed random function of the token id (Hash Layers, Roller 2021)
+  random,         // uniform random experts, a baseline
+};
+
+// What turns logits into scores.
+enum class Score {
+  softmax,  // over all E experts (or over the chosen ones, see Config::softmax_after_selection)
+  sigmoid,  // each expert for itself (DeepSeek-V3)
+};
+
+// What happens to an assignment that arrives at a full expert.
+enum class Overflow {
+  drop,         // the assignment is lost; the item keeps its other experts (Switch)
+  next_expert,  // the item's next best expert with room takes it
+};
+
+// How a group of experts is scored when selection is limited to groups (DeepSeek-V2: max, DeepSeek-V3: top2_sum).
+enum class GroupScore { max, top2_sum };
+
+// Auxiliary losses; a coefficient of 0 turns a term off. Definitions and values at perfect balance: losses.h.
+struct LossConfig {
+  enum class Balance { switch_transformer, gshard };
+  Balance balance = Balance::switch_transformer;
+  float balance_coefficient = 0.0F;
+  float z_coefficient = 0.0F;
+  float importance_coefficient = 0.0F;
+
+  bool operator==(const LossConfig&) const = default;
+};
+
+// One struct for every method: kind + knobs. The same JSON stands in a recipe, in config.json and in GGUF metadata.
+// A knob that the kind does not use must keep its default (validate() says so otherwise).
+struct Config {
+  Kind kind = Kind::top_k;
+  int experts = 8;             // E >= 1
+  int experts_per_token = 2;   // K, 1..E
+  Score score = Score::softmax;
+  bool softmax_after_selection = false;  // softmax over the K chosen logits instead of over all E
+  bool renormalize = true;               // divide the K gate weights by their sum
+  float scaling_factor = 1.0F;           // multiplies the gate weights last
+  bool selection_bias = false;           // a per-expert bias is added for selection only, never to the weights
+  int groups = 1;                        // G, divides E
+  int groups_per_token = 1;              // groups an item may choose from, 1..G
+  GroupScore group_score = GroupScore::top2_sum;
+  float capacity_factor = 0.0F;  // 0: dropless. Else an expert takes at most ceil(factor * N * K / E) assignments
+  Overflow overflow = Overflow::drop;
+  std::uint64_t seed = 0;  // hash and random
+  LossConfig losses;
+
+  bool operator==(const Config&) const = default;
+};
+
+// Throws Error naming the knob, its value and what it may be.
+void validate(const Config& config);
+
+// Strict both ways: an unknown knob is an Error that names it and lists the known ones. `where` names the file or
+// recipe for the message. The result is validated.
+Config config_from_json(const nlohmann::json& json, const std::string& where);
+// Knobs at their default are left out; `kind`, `experts` and `experts_per_token` are always there.
+nlohmann::json to_json(const Config& config);
+
+// ---- Input and state -----------------------------------------------------------------------------------------------
+
+// What a method may look at besides the logits. Spans are borrowed for the call.
+struct Inputs {
+  std::span<const float> logits;          // [N, E]; empty for hash and random
+  std::span<const float> selection_bias;  // [E]; empty unless Config::selection_bias
+  std::span<const std::int32_t> token_ids;  // [N]; hash only
+  std::size_t items = 0;                  // N
+};
+
+// What a method carries between layers or steps. A value: copy it to branch, reset it to start again.
+struct State {
+  std::uint64_t seed = 0;  // random streams are keyed by (seed, step, pass, layer)
+  std::uint64_t step = 0;
+  std::uint32_t pass = 0;
+  std::uint32_t layer = 0;
+  std::vector<float> recurrent;  // [N, width], for methods whose router state crosses layers
+};
+
+// ---- Decision ------------------------------------------------------------------------------------------------------
+
+inline constexpr std::int32_t kNoExpert = -1;
+
+// For N items: which experts, with which gate weight. CSR over items: the assignments of item n are
+// [offsets[n], offsets[n + 1]), best first. An item may have none (skipped, or all its assignments dropped).
+struct Decision {
+  int experts = 0;                       // E
+  std::vector<std::uint32_t> offsets;    // [N + 1]
+  std::vector<std::int32_t> expert;      // [assignments]
+  std::vector<float> weight;             // [assignments]
+  std::vector<std::uint32_t> counts;     // [E] assignments per expert (expert load)
+  std::uint32_t dropped = 0;             // assignments lost to capacity
+  std::uint32_t null_count = 0;          // assignments to null experts or skips: no FLOPs, no bytes
+
+  std::size_t items() const { return offsets.empty() ? 0 : offsets.size() - 1; }
+  std::size_t assignments() const { return expert.size(); }
+  bool operator==(const Decision&) const = default;
+};
+
+// Routes N items. Deterministic: same config, inputs and state, same bits.
+Decision route(const Config& config, const Inputs& inputs, State& state);
+
+// ---- The visible table ---------------------------------------------------------------------------------------------
+
+struct Method {
+  Kind kind;
+  std::string_view name;   // in JSON and on the command line
+  std::string_view paper;  // author, year
+  std::string_view what;   // one line for --help
+  bool causal;             // whether item n's decision is independent of items after n
+  std::span<const std::string_view> knobs;  // JSON names this kind reads
+  Decision (*route)(const Config&, const Inputs&, State&);
+};
+
+std::span<const Method> methods();
+const Method& method(Kind kind);
+std::optional<Kind> kind_from_name(std::string_view name);
+
+}  // namespace switchyard::routing

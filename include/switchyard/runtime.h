@@ -1,0 +1,134 @@
+// Inference without libtorch. An immutable Model is shared; a Session holds one sequence's KV cache and router state; an
+// Engine steps several sessions at once, expert-major.
+//
+//   auto model = runtime::Model::open(real_file_system(), "models/tiny", {.memory_budget = 64 << 20});
+//   runtime::Engine engine(model, {.threads = 2});
+//   auto session = engine.new_session(512);
+//   auto logits = engine.step({{&session, tokens}});
+//
+// The same tokens and logits, bit for bit, for every budget, thread count, batch mix, cache policy and prefetch setting.
+// Numbers are fp32; weights are fp32 or bf16 as stored. B sequences, T tokens, V vocabulary, E experts.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "switchyard/experts.h"
+#include "switchyard/ledger.h"
+#include "switchyard/model_config.h"
+#include "switchyard/routing.h"
+#include "switchyard/thread_pool.h"
+
+namespace switchyard::runtime {
+
+enum class Prefetch { off, stale_gate };
+
+// What a model needs besides its own bytes. Options that change speed and memory only; none changes a token.
+struct ModelOptions {
+  // Bytes for everything: dense weights, KV, scratch, I/O buffers, expert slots and the process itself. 0: no limit, all
+  // experts stay in memory.
+  std::uint64_t memory_budget = 0;
+  // Alternatively a share of the expert bytes for expert slots, 0 < share <= 1; 0: unused.
+  double expert_share = 0;
+  std::string expert_policy = "lru";
+  Prefetch prefetch = Prefetch::stale_gate;
+  experts::IoBackend io = experts::IoBackend::automatic;
+  std::string kernels = "auto";
+  int max_sessions = 1;      // sessions the budget must leave room for
+  int session_tokens = 0;    // KV length of each, 0: the model's context
+  int max_batch_tokens = 512;  // tokens one step computes at once; longer input is split
+};
+
+// Thread rule: const; share it between engines.
+class Model {
+ public:
+  // `directory`: config.json, safetensors and, if converted, experts.swpack. Throws Error; a budget below the floor says
+  // what the floor is and what it consists of.
+  static std::shared_ptr<const Model> open(FileSystem& fs, const std::string& directory, const ModelOptions& options = {});
+  ~Model();
+
+  const ModelConfig& config() const;
+  const ModelOptions& options() const;
+  Ledger& ledger() const;
+  experts::CacheStats expert_stats() const;
+  void reset_expert_stats() const;
+  std::uint64_t expert_bytes() const;        // of all experts
+  std::uint64_t expert_slot_bytes() const;   // budget of the expert cache
+  std::uint64_t dense_bytes() const;
+  std::string_view kernel_name() const;
+
+  struct Impl;
+  const Impl& impl() const { return *impl_; }
+
+ private:
+  explicit Model(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+// One sequence. Move-only; used by one engine call at a time.
+class Session {
+ public:
+  Session(std::shared_ptr<const Model> model, int max_tokens);
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+  ~Session();
+
+  int length() const;      // tokens in the KV cache
+  int max_tokens() const;
+  void truncate(int length);  // forgets tokens from `length` on
+
+  struct Impl;
+  Impl& impl() { return *impl_; }
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+// What one MoE layer decided, for diagnostics.
+struct RouteRecord {
+  int layer = 0;
+  const routing::Decision* decision = nullptr;  // over the step's items, in input order
+};
+
+// Tokens to feed to one session in a step.
+struct StepInput {
+  Session* session = nullptr;
+  std::span<const std::int32_t> tokens;  // [T] >= 1, ids in [0, V)
+  bool all_logits = false;               // logits of every position instead of the last
+  // Forced routes for these tokens instead of the router's choice: [L][T] lists of experts with weights; empty: none.
+  const std::vector<routing::Decision>* forced = nullptr;  // one decision a layer, items = T
+};
+
+struct StepOptions {
+  std::stop_token stop;
+  std::function<void(const RouteRecord&)> on_route;
+};
+
+class Engine {
+ public:
+  struct Options {
+    int threads = 0;  // 0: one per core
+  };
+  Engine(std::shared_ptr<const Model> model, Options options);
+  ~Engine();
+
+  // Feeds every session its tokens. Returns, input by input, the logits: [V] of the last position, or [T, V].
+  std::vector<std::vector<float>> step(std::span<const StepInput> inputs, const StepOptions& options = {});
+
+  Session new_session(int max_tokens = 0) const;
+  const Model& model() const { return *model_; }
+  ThreadPool& threads() { return *threads_; }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  std::unique_ptr<ThreadPool> threads_;
+  struct Scratch;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+}  // namespace switchyard::runtime
