@@ -139,6 +139,9 @@ class Cache {
   // The least budget that can make progress: one slab in a slot plus the I/O buffers.
   static std::uint64_t floor_bytes(const Store& store, const CacheOptions& options);
 
+  // The budget at which every slab of the store stays resident once read.
+  static std::uint64_t full_bytes(const Store& store, const CacheOptions& options);
+
   // How many of a layer's experts can surely be pinned at once under this budget (at least 1).
   std::size_t wave_size(std::uint32_t layer) const;
 
@@ -146,10 +149,13 @@ class Cache {
   // prefetch. Throws the read's Error, or Cancelled.
   std::vector<Pin> acquire(std::uint32_t layer, std::span<const std::uint32_t> experts, std::stop_token stop = {});
 
-  // As acquire, but hands out each expert as soon as its bytes are there, in whatever order: the caller computes one
-  // while the others are being read. The pin is released when `use` returns.
+  // Hands out experts in groups, each as soon as its bytes are there: first all that are resident (usually everything, in
+  // one call), then the others as their reads complete, so that the caller computes some while the rest are being read.
+  // `use` gets the positions in `experts` and their pins, which are released when it returns. Every expert is handed out
+  // exactly once. Unlike acquire, takes any number of experts: more than wave_size go through in waves.
   void acquire_each(std::uint32_t layer, std::span<const std::uint32_t> experts,
-                    const std::function<void(std::size_t index, const Pin& pin)>& use, std::stop_token stop = {});
+                    const std::function<void(std::span<const std::size_t> positions, std::span<const Pin> pins)>& use,
+                    std::stop_token stop = {});
 
   // A hint: may start reading these slabs if there is room that no pin or better candidate needs. Never blocks on disk.
   void prefetch(std::uint32_t layer, std::span<const std::uint32_t> experts);

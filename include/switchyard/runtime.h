@@ -89,10 +89,13 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
-// What one MoE layer decided, for diagnostics.
+// What one MoE layer decided for a run of the step's tokens, for diagnostics. A step's tokens are numbered in input
+// order; a long step is computed in several runs.
 struct RouteRecord {
   int layer = 0;
-  const routing::Decision* decision = nullptr;  // over the step's items, in input order
+  std::size_t first_token = 0;                  // of the step
+  const routing::Decision* decision = nullptr;  // items: tokens first_token, first_token + 1, ...
+  std::span<const float> logits;                // [items, E] router logits; empty for methods without
 };
 
 // Tokens to feed to one session in a step.
