@@ -80,6 +80,8 @@ class AtomicFile {
 
   void append(std::span<const std::byte> data);
   void append(const std::string& text);
+  // Bytes appended so far.
+  std::uint64_t size() const { return size_; }
   void commit();
 
  private:
@@ -87,6 +89,7 @@ class AtomicFile {
   std::string path_;
   std::string temporary_;
   std::unique_ptr<WritableFile> file_;
+  std::uint64_t size_ = 0;
 };
 
 void write_file_atomically(FileSystem& fs, const std::string& path, const std::string& content);
