@@ -24,6 +24,8 @@ struct Plan {
 };
 
 Plan make_plan(const routing::Decision& decision);
+// The same into a Plan whose memory is used again.
+void make_plan_into(const routing::Decision& decision, Plan& plan);
 
 // Copies rows: out[r, :] = items[row_item[r], :]. items [N, D], out [A, D].
 void gather(const Plan& plan, std::span<const float> items, std::size_t width, std::span<float> out);

@@ -2,12 +2,20 @@
 // threads, no model. The runtime calls them as they are; training has a differentiable twin of each
 // (src/models/routers), held to the same answers by parity tests.
 //
-// Dimension letters: N items, E experts, K experts per token, G groups.
+//   auto config = routing::config_from_json(json, "recipe.toml");
+//   routing::State state{.seed = 7};
+//   auto decision = routing::route(config, {.logits = logits, .items = n}, state);
+//
+// The caller makes the router logits (x W_r^T, or a recurrent router's step, which keeps its state in State::recurrent);
+// this library turns them into a Decision. So a method that differs only in how logits are made needs nothing new here.
+//
+// Dimension letters: N items, E experts, R router outputs (E, more with null experts), K experts per token, G groups.
 // Numbers: fp32 in and out; ties go to the lower expert index; sums run in a fixed order.
 // Errors: a Config that does not hold together and non-finite logits throw Error; they are never guessed around.
 // Thread rule: everything here is a value or a pure function.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -40,6 +48,14 @@ enum class Overflow {
   next_expert,  // the item's next best expert with room takes it
 };
 
+// What stands in front of an expert's output, and so what gradient the router gets through it.
+enum class Gate {
+  probability,       // weight g, gradient through g
+  straight_through,  // weight 1, gradient as if it were g
+  mass,              // every chosen expert weighs the sum of the chosen g; gradient through the sum
+  none,              // weight 1, no gradient
+};
+
 // How a group of experts is scored when selection is limited to groups (DeepSeek-V2: max, DeepSeek-V3: top2_sum).
 enum class GroupScore { max, top2_sum };
 
@@ -63,6 +79,7 @@ struct Config {
   Score score = Score::softmax;
   bool softmax_after_selection = false;  // softmax over the K chosen logits instead of over all E
   bool renormalize = true;               // divide the K gate weights by their sum
+  Gate gate = Gate::probability;
   float scaling_factor = 1.0F;           // multiplies the gate weights last
   bool selection_bias = false;           // a per-expert bias is added for selection only, never to the weights
   int groups = 1;                        // G, divides E
@@ -71,6 +88,7 @@ struct Config {
   float capacity_factor = 0.0F;  // 0: dropless. Else an expert takes at most ceil(factor * N * K / E) assignments
   Overflow overflow = Overflow::drop;
   std::uint64_t seed = 0;  // hash and random
+  bool frozen = false;     // the router's weights are saved but never trained; gradient still reaches its input
   LossConfig losses;
 
   bool operator==(const Config&) const = default;
@@ -78,6 +96,18 @@ struct Config {
 
 // Throws Error naming the knob, its value and what it may be.
 void validate(const Config& config);
+
+// R: rows of the router's weight and columns of its logits; 0 for a kind without router logits. Size the router by this,
+// not by `experts`: null experts have a logit and no weights. Outputs at E and above never appear in a Decision.
+int router_width(const Config& config);
+
+// Whether item n's decision stays the same when items after it change or are taken away, so that prefill, decode and any
+// batch mix agree. A capacity breaks it for every kind: the room depends on N.
+bool is_causal(const Config& config);
+
+// Whether the loss of the model reaches the router through its gate weights. False for hash and random, Gate::none, and
+// K = 1 with weights that always come out as 1.
+bool gate_has_gradient(const Config& config);
 
 // Strict both ways: an unknown knob is an Error that names it and lists the known ones. `where` names the file or
 // recipe for the message. The result is validated.
@@ -87,12 +117,17 @@ nlohmann::json to_json(const Config& config);
 
 // ---- Input and state -----------------------------------------------------------------------------------------------
 
-// What a method may look at besides the logits. Spans are borrowed for the call.
+// What a method may look at. Spans are borrowed for the call. An input that the method needs and does not get, or of the
+// wrong size, is a bug of the caller (InternalError); one it does not need is ignored.
 struct Inputs {
-  std::span<const float> logits;          // [N, E]; empty for hash and random
-  std::span<const float> selection_bias;  // [E]; empty unless Config::selection_bias
+  std::span<const float> logits;            // [N, R]; empty for hash and random
+  std::span<const float> selection_bias;    // [R]; empty unless Config::selection_bias
   std::span<const std::int32_t> token_ids;  // [N]; hash only
-  std::size_t items = 0;                  // N
+  // [N]: what each item is called in random streams, e.g. its position, so that prefill and decode draw the same; empty:
+  // 0 to N - 1. Random only.
+  std::span<const std::uint64_t> item_ids;
+  std::size_t items = 0;      // N
+  int experts_per_token = 0;  // K for this call instead of Config's, 1..E; 0: Config's. Schedules and budgets set it here
 };
 
 // What a method carries between layers or steps. A value: copy it to branch, reset it to start again.
@@ -109,7 +144,8 @@ struct State {
 inline constexpr std::int32_t kNoExpert = -1;
 
 // For N items: which experts, with which gate weight. CSR over items: the assignments of item n are
-// [offsets[n], offsets[n + 1]), best first. An item may have none (skipped, or all its assignments dropped).
+// [offsets[n], offsets[n + 1]), best first, each expert at most once. Items may have different numbers of assignments, or
+// none (skipped, or all dropped): the item's output is then exactly zero. Null experts are counted, never listed.
 struct Decision {
   int experts = 0;                       // E
   std::vector<std::uint32_t> offsets;    // [N + 1]
@@ -124,8 +160,11 @@ struct Decision {
   bool operator==(const Decision&) const = default;
 };
 
-// Routes N items. Deterministic: same config, inputs and state, same bits.
+// Routes N items. Deterministic: same config, inputs and state, same bits. Throws Error for a non-finite logit or bias,
+// naming item and expert.
 Decision route(const Config& config, const Inputs& inputs, State& state);
+// The same into a Decision whose memory is used again: the decode path allocates nothing once it is warm.
+void route_into(const Config& config, const Inputs& inputs, State& state, Decision& decision);
 
 // ---- The visible table ---------------------------------------------------------------------------------------------
 
@@ -134,9 +173,11 @@ struct Method {
   std::string_view name;   // in JSON and on the command line
   std::string_view paper;  // author, year
   std::string_view what;   // one line for --help
-  bool causal;             // whether item n's decision is independent of items after n
-  std::span<const std::string_view> knobs;  // JSON names this kind reads
-  Decision (*route)(const Config&, const Inputs&, State&);
+  bool causal;             // without a capacity; is_causal() looks at the whole Config
+  bool needs_logits;       // false: the kind has no router weights
+  bool needs_token_ids;
+  std::span<const std::string_view> knobs;  // JSON names this kind reads, besides kind, experts, experts_per_token
+  void (*route)(const Config&, const Inputs&, State&, Decision&);
 };
 
 std::span<const Method> methods();
