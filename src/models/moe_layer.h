@@ -1,0 +1,46 @@
+// A feed-forward layer of routed experts: route -> dispatch -> grouped experts -> combine, dropless
+// unless the router's config sets a capacity. Shared experts stand outside the router.
+//
+//   y = sum over chosen e of weight_e * expert_e(x)  +  [sigmoid(w . x)] * shared(x)
+#pragma once
+
+#include <memory>
+
+#include <torch/torch.h>
+
+#include "switchyard/model_config.h"
+
+#include "models/expert_bank.h"
+#include "models/feed_forward.h"
+#include "models/forward_context.h"
+
+namespace switchyard::models {
+
+class MoeLayerImpl : public torch::nn::Module {
+ public:
+  // `layer` of `layers` keys random streams and forced routes.
+  MoeLayerImpl(const MoeConfig& config, std::int64_t width, int layer, int layers);
+
+  // x [B, T, D], tokens [B, T] int64 (for hash routing) -> [B, T, D]. Reports to the context;
+  // throws Error on non-finite router logits, naming the layer.
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& tokens,
+                        ForwardContext& context);
+
+  const MoeConfig& config() const { return config_; }
+  torch::Tensor
+      router_weight;  // [R, D], R = routing::router_width(); undefined for routers without logits
+  torch::Tensor selection_bias;  // [R] buffer, fp32; undefined unless the config has one. Not
+                                 // trained by gradient
+  torch::Tensor expert_map;      // [E] int64 buffer: router index -> slot
+  ExpertBank experts{nullptr};
+  FeedForward shared{nullptr};  // null: none
+  torch::Tensor shared_gate;    // [1, D]; undefined: none
+
+ private:
+  MoeConfig config_;
+  int layer_ = 0;
+  int layers_ = 0;
+};
+TORCH_MODULE(MoeLayer);
+
+}  // namespace switchyard::models
