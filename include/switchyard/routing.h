@@ -61,8 +61,17 @@ enum class GroupScore { max, top2_sum };
 
 // Auxiliary losses; a coefficient of 0 turns a term off. Definitions and values at perfect balance: losses.h.
 struct LossConfig {
-  enum class Balance { switch_transformer, gshard };
+  enum class Balance {
+    switch_transformer,  // E * sum_e f_e P_e, f_e counts every chosen expert
+    gshard,              // the same with f_e counting each item's first choice only
+  };
+  // What f_e is divided by. A coefficient means nothing without it: the balanced value is 1 or K.
+  enum class Fraction {
+    per_assignment,  // f sums to 1; balanced value 1
+    per_item,        // f sums to the mean number of experts per item; balanced value K (Hugging Face, top-p)
+  };
   Balance balance = Balance::switch_transformer;
+  Fraction fraction = Fraction::per_assignment;
   float balance_coefficient = 0.0F;
   float z_coefficient = 0.0F;
   float importance_coefficient = 0.0F;
