@@ -19,17 +19,20 @@ class ReadableFile {
  public:
   virtual ~ReadableFile() = default;
   virtual std::uint64_t size() const = 0;
-  // Fills `out` from `offset`, or throws: a short file is an error here.
+  // Fills `out` from `offset`, or throws: a short file is an error here. Any offset, length and address will do; on a
+  // direct file those that are not aligned cost a copy.
   virtual void read(std::uint64_t offset, std::span<std::byte> out) const = 0;
   virtual const std::string& path() const = 0;
   // The descriptor for asynchronous or direct reads, -1 if there is none (a file in memory).
   virtual int descriptor() const { return -1; }
-  // Whether the descriptor bypasses the page cache: offset, length and address must be multiples of alignment().
+  // Whether the descriptor bypasses the page cache: for reads on it, offset, length and address must be multiples of
+  // alignment().
   virtual bool direct() const { return false; }
   virtual std::size_t alignment() const { return 1; }
 };
 
-// A file being written from its start. Nothing is promised to be on disk before sync() returns.
+// A file being written from its start (or, with open_append, its end). Nothing is buffered in the process, and nothing is
+// promised to be on disk before sync() returns.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;
@@ -54,9 +57,10 @@ class FileSystem {
   virtual bool is_directory(const std::string& path) = 0;
   virtual std::vector<std::string> list(const std::string& directory) = 0;  // names, sorted
   virtual void create_directories(const std::string& path) = 0;
+  // Replaces a file at `to`. Survives a crash only after sync_directory() of the directory.
   virtual void rename(const std::string& from, const std::string& to) = 0;
   virtual void remove(const std::string& path) = 0;            // a file; no error if it is not there
-  virtual void remove_all(const std::string& directory) = 0;
+  virtual void remove_all(const std::string& directory) = 0;   // with its content; no error if it is not there
   virtual void sync_directory(const std::string& directory) = 0;
 };
 
@@ -65,8 +69,9 @@ FileSystem& real_file_system();
 // The whole file as a string. Throws Error if it is larger than `limit` bytes.
 std::string read_file(FileSystem& fs, const std::string& path, std::uint64_t limit = std::uint64_t{1} << 32);
 
-// Replaces `path` as a whole: writes a temporary sibling, syncs it, renames it over `path` and syncs the directory. On
-// any error the temporary is removed and `path` is as it was.
+// Replaces `path` as a whole: writes a temporary sibling (`path` + ".tmp-" + 16 hex digits), syncs it, renames it over
+// `path` and syncs the directory. On any error before the rename the temporary is removed and `path` is as it was; a
+// crash leaves the old or the new content, never a mixture. A file that is not committed is discarded.
 //
 //   AtomicFile out(fs, "model.safetensors");
 //   out.append(bytes);
@@ -85,13 +90,21 @@ class AtomicFile {
   void commit();
 
  private:
+  void flush();
+  void discard() noexcept;
+
   FileSystem& fs_;
   std::string path_;
   std::string temporary_;
-  std::unique_ptr<WritableFile> file_;
-  std::uint64_t size_ = 0;
+  std::unique_ptr<WritableFile> file_;  // null once committed or discarded
+  std::vector<std::byte> buffer_;       // appended, not yet written
+  std::uint64_t size_ = 0;              // bytes appended
 };
 
 void write_file_atomically(FileSystem& fs, const std::string& path, const std::string& content);
+
+// Removes the temporaries that killed writers left in `directory`. Only for the one who owns the directory: it would also
+// take the temporary of a writer that is still at work.
+void remove_stale_temporaries(FileSystem& fs, const std::string& directory);
 
 }  // namespace switchyard

@@ -22,13 +22,15 @@ class ThreadPool {
   int threads() const;
 
   // Calls body(begin, end) over disjoint chunks that together cover [0, count), on the pool's threads and the caller;
-  // returns when all are done. Chunks hold `grain` items (the last may be shorter). The first exception thrown by a body
-  // is rethrown here after the other chunks ended. Which thread runs which chunk is not defined: a body must write only
-  // to places its range owns, so that the result does not depend on it.
+  // returns when all are done. Chunks hold `grain` items (the last may be shorter; 0 counts as 1) and start in order. When
+  // a body throws, no further chunk starts, those running end, and the exception of the lowest chunk that threw is
+  // rethrown here. Which thread runs which chunk is not defined: a body must write only to places its range owns, so that
+  // the result does not depend on it.
   void parallel_for(std::size_t count, std::size_t grain,
                     const std::function<void(std::size_t begin, std::size_t end)>& body);
 
-  // As above, but gives up between chunks once `stop` is requested, and then throws Cancelled.
+  // As above, but gives up between chunks (or while waiting its turn) once `stop` is requested, and then throws Cancelled
+  // unless all chunks were run.
   void parallel_for(std::size_t count, std::size_t grain, std::stop_token stop,
                     const std::function<void(std::size_t begin, std::size_t end)>& body);
 

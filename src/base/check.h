@@ -13,8 +13,8 @@ class InternalError : public std::logic_error {
 };
 
 [[noreturn]] inline void check_failed(const char* condition, const char* file, int line) {
-  throw InternalError(std::string("internal error: ") + condition + " does not hold at " + file + ":" +
-                      std::to_string(line) + "; please report this");
+  throw InternalError(std::string("internal error: ") + condition + " does not hold at " + file +
+                      ":" + std::to_string(line) + "; please report this");
 }
 
 }  // namespace switchyard
