@@ -23,7 +23,7 @@ class Ledger {
 
   std::uint64_t budget() const { return budget_; }
   std::uint64_t held(Purpose purpose) const { return held_[static_cast<std::size_t>(purpose)].load(); }
-  std::uint64_t total() const;
+  std::uint64_t total() const { return total_.load(); }
   std::uint64_t left() const;  // budget minus total, kUnlimited if unlimited
   std::uint64_t peak() const { return peak_.load(); }
   std::string table() const;   // one line a purpose, for people
@@ -39,6 +39,7 @@ class Ledger {
 
    private:
     friend class Ledger;
+    void give_back() noexcept;
     std::shared_ptr<Ledger> ledger_;
     Purpose purpose_ = Purpose::process;
     std::uint64_t bytes_ = 0;
@@ -47,8 +48,11 @@ class Ledger {
   static Booking book(const std::shared_ptr<Ledger>& ledger, Purpose purpose, std::uint64_t bytes);
 
  private:
+  [[noreturn]] void refuse(Purpose purpose, std::uint64_t bytes) const;
+
   std::uint64_t budget_;
   std::array<std::atomic<std::uint64_t>, kPurposes> held_{};
+  std::atomic<std::uint64_t> total_{0};
   std::atomic<std::uint64_t> peak_{0};
 };
 

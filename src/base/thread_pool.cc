@@ -27,7 +27,7 @@ constexpr int kMaxThreads = 1024;
 // How long a thread looks for work (or for the end of a loop) before it sleeps. Waking a sleeper
 // costs the kernel about as much; the loops of one forward pass follow each other more closely than
 // that.
-constexpr std::chrono::microseconds kSpinTime{20};
+constexpr std::chrono::microseconds kSpinTime{50};
 
 void pause_core() {
 #if defined(__x86_64__)
