@@ -1,12 +1,14 @@
-// Arithmetic on memory someone else owns: no allocation, no threads, no files, no model names. The runtime splits the
-// work; a kernel gets a range.
+// Arithmetic on memory someone else owns: no allocation, no threads, no files, no model names. The
+// runtime splits the work; a kernel gets a range.
 //
-// Every instruction set is a KernelSet that can be listed, asked whether this CPU runs it, and forced. The scalar set is
-// the reference. All sets give the same bits: a dot product of length n keeps 16 partial sums (element i goes to sum
-// i % 16, fused multiply-add), which are added pairwise in one fixed tree; a tail is padded with zeros. So an output does
-// not depend on the instruction set, on how many rows are computed at once, or on how work is split over threads.
+// Every instruction set is a KernelSet that can be listed, asked whether this CPU runs it, and
+// forced. The scalar set is the reference. All sets give the same bits: a dot product of length n
+// keeps 16 partial sums (element i goes to sum i % 16, fused multiply-add), which are added
+// pairwise in one fixed tree; a tail is padded with zeros. So an output does not depend on the
+// instruction set, on how many rows are computed at once, or on how work is split over threads.
 //
-// Shapes: matrices are row-major; W is [O, I] (out, in) as in the model file; x is [N, I]; y is [N, O].
+// Shapes: matrices are row-major; W is [O, I] (out, in) as in the model file; x is [N, I]; y is [N,
+// O].
 #pragma once
 
 #include <cstddef>
@@ -16,9 +18,10 @@
 
 namespace switchyard::kernels {
 
-using bf16 = std::uint16_t;  // the upper half of an fp32
+using Bf16 = std::uint16_t;  // the upper half of an fp32
 
-// A weight matrix as it lies in memory. Rows are contiguous; the address is aligned to the element size at least.
+// A weight matrix as it lies in memory. Rows are contiguous; the address is aligned to the element
+// size at least.
 enum class WeightType : std::uint8_t { f32, bf16 };
 struct Matrix {
   WeightType type = WeightType::f32;
@@ -28,12 +31,13 @@ struct Matrix {
 };
 
 struct KernelSet {
-  std::string_view name;      // "scalar", "avx2", "avx512"
-  bool (*supported)();        // whether this CPU runs it
+  std::string_view name;  // "scalar", "avx2", "avx512"
+  bool (*supported)();    // whether this CPU runs it
 
-  // y[n, o] = dot(x[n, :], W[o, :]) for n in [0, n_rows), o in [begin, end). y has row stride y_stride, x has x_stride.
-  void (*matmul)(const Matrix& weight, const float* x, std::size_t x_stride, std::size_t n_rows, std::size_t begin,
-                 std::size_t end, float* y, std::size_t y_stride);
+  // y[n, o] = dot(x[n, :], W[o, :]) for n in [0, n_rows), o in [begin, end). y has row stride
+  // y_stride, x has x_stride.
+  void (*matmul)(const Matrix& weight, const float* x, std::size_t x_stride, std::size_t n_rows,
+                 std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
   float (*dot)(const float* a, const float* b, std::size_t n);
   // y[i] += a * x[i]
   void (*axpy)(float a, const float* x, float* y, std::size_t n);
@@ -41,28 +45,36 @@ struct KernelSet {
   void (*rms_norm)(const float* x, const float* weight, float epsilon, float* y, std::size_t n);
   // In place; subtracts the maximum first.
   void (*softmax)(float* x, std::size_t n);
-  // out[i] = activation(gate[i]) * up[i]; out may be gate. Without up (nullptr): out[i] = activation(gate[i]).
+  // out[i] = activation(gate[i]) * up[i]; out may be gate. Without up (nullptr): out[i] =
+  // activation(gate[i]).
   void (*silu)(const float* gate, const float* up, float* out, std::size_t n);
   void (*gelu)(const float* gate, const float* up, float* out, std::size_t n);       // erf form
   void (*gelu_tanh)(const float* gate, const float* up, float* out, std::size_t n);  // tanh form
   void (*relu)(const float* gate, const float* up, float* out, std::size_t n);
-  // One head's query against t cached keys: score[j] = scale * dot(q, keys + j * stride), j in [0, t).
-  void (*attention_scores)(const float* q, const float* keys, std::size_t stride, std::size_t t, std::size_t head_dim,
-                           float scale, float* score);
+  // One head's query against t cached keys: score[j] = scale * dot(q, keys + j * stride), j in [0,
+  // t).
+  void (*attention_scores)(const float* q, const float* keys, std::size_t stride, std::size_t t,
+                           std::size_t head_dim, float scale, float* score);
   // out[d] = sum over j, ascending, of score[j] * values[j * stride + d].
-  void (*attention_values)(const float* score, const float* values, std::size_t stride, std::size_t t,
-                           std::size_t head_dim, float* out);
-  void (*widen)(const bf16* x, float* y, std::size_t n);
+  void (*attention_values)(const float* score, const float* values, std::size_t stride,
+                           std::size_t t, std::size_t head_dim, float* out);
+  void (*widen)(const Bf16* x, float* y, std::size_t n);
+  // Rotary position embedding of one head, in place, in the half-split layout of Hugging Face
+  // models: with h = head_dim / 2 and i in [0, h), (x[i], x[i + h]) is turned by angle i. cosine
+  // and sine hold h values each (of this position); products are rounded before they are added.
+  // head_dim is even.
+  void (*rope)(float* x, const float* cosine, const float* sine, std::size_t head_dim);
 };
 
 // All sets in this build, slowest first. The first is the scalar reference.
 std::span<const KernelSet> all();
 // The fastest set this CPU runs.
 const KernelSet& best();
-// The set of that name; throws Error if it does not exist or this CPU cannot run it. "auto" is best().
+// The set of that name; throws Error if it does not exist or this CPU cannot run it. "auto" is
+// best().
 const KernelSet& by_name(std::string_view name);
 
-float to_float(bf16 value);
-bf16 to_bf16(float value);  // round to nearest even
+float to_float(Bf16 value);
+Bf16 to_bf16(float value);  // round to nearest even
 
 }  // namespace switchyard::kernels

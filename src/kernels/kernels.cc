@@ -1,0 +1,73 @@
+#include "kernels/kernels.h"
+
+#include <bit>
+#include <iterator>
+#include <string>
+
+#include "switchyard/error.h"
+
+#include "kernels/sets.h"
+
+namespace switchyard::kernels {
+
+bool always_supported() { return true; }
+
+#ifdef SWITCHYARD_KERNELS_X86
+// The built-in also asks whether the operating system saves the wide registers.
+bool cpu_has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+bool cpu_has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && cpu_has_avx2();
+}
+#endif
+
+std::span<const KernelSet> all() {
+  static const KernelSet sets[] = {
+      scalar_set,
+#ifdef SWITCHYARD_KERNELS_X86
+      avx2_set,
+      avx512_set,
+#endif
+  };
+  return sets;
+}
+
+const KernelSet& best() {
+  const auto sets = all();
+  for (auto set = sets.rbegin(); set != sets.rend(); ++set) {
+    if (set->supported()) return *set;
+  }
+  return sets.front();
+}
+
+const KernelSet& by_name(std::string_view name) {
+  if (name == "auto") return best();
+  std::string usable = "auto";
+  bool known = false;
+  for (const KernelSet& set : all()) {
+    const bool supported = set.supported();
+    if (set.name == name) {
+      if (supported) return set;
+      known = true;
+    }
+    if (supported) usable += ", " + std::string(set.name);
+  }
+  throw Error({.what = known ? "this CPU does not run this kernel set" : "unknown kernel set",
+               .where = "kernels '" + std::string(name) + "'",
+               .expected = "one of " + usable,
+               .fix = "leave it at auto for the fastest"});
+}
+
+float to_float(Bf16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16); }
+
+Bf16 to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const bool is_nan = (bits & 0x7fffffffU) > 0x7f800000U;
+  // A NaN keeps its upper payload and is made quiet, so that cutting it cannot turn it into an
+  // infinity.
+  if (is_nan) return static_cast<Bf16>((bits >> 16) | 0x40U);
+  const std::uint32_t half_minus_tie = 0x7fffU + ((bits >> 16) & 1U);
+  return static_cast<Bf16>((bits + half_minus_tie) >> 16);
+}
+
+}  // namespace switchyard::kernels

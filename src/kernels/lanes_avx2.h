@@ -1,0 +1,134 @@
+// Sixteen floats as two AVX2 registers. Same names and meaning as lanes_scalar.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <immintrin.h>
+
+#include "kernels/kernels.h"
+
+namespace switchyard::kernels {
+namespace {
+
+constexpr std::size_t kLanes = 16;
+
+struct Lanes {
+  __m256 low, high;
+};
+
+// Tiles of the matrix product. 16 registers: a tile of r rows and o outputs holds 2 r o sums and,
+// one half after the other, o weights and one x; 12 sums are more than the 8 to 10 that hide the
+// latency of two FMAs a cycle.
+constexpr std::size_t kTileRows = 3;
+constexpr std::size_t kTileOutputs[kTileRows + 1] = {0, 4, 3, 2};
+
+inline Lanes broadcast(float a) {
+  const __m256 v = _mm256_set1_ps(a);
+  return {v, v};
+}
+inline Lanes zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+
+inline __m256 widened(__m128i a) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16));
+}
+inline Lanes load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline Lanes load(const Bf16* p) {
+  return {widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+          widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+}
+
+// All ones in the lanes below `count`, which may be anything.
+inline __m256i mask_below(std::ptrdiff_t count) {
+  const __m256i index = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(count)), index);
+}
+inline Lanes load_first(const float* p, std::size_t count) {
+  const auto n = static_cast<std::ptrdiff_t>(count);
+  // The upper half is loaded only where it exists: an address beyond the object must not even be
+  // formed.
+  return {_mm256_maskload_ps(p, mask_below(n)),
+          n > 8 ? _mm256_maskload_ps(p + 8, mask_below(n - 8)) : _mm256_setzero_ps()};
+}
+inline Lanes load_first(const Bf16* p, std::size_t count) {
+  Bf16 padded[kLanes] = {};
+  for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
+  return load(padded);
+}
+inline void store(float* p, const Lanes& a) {
+  _mm256_storeu_ps(p, a.low);
+  _mm256_storeu_ps(p + 8, a.high);
+}
+inline void store_first(float* p, const Lanes& a, std::size_t count) {
+  const auto n = static_cast<std::ptrdiff_t>(count);
+  _mm256_maskstore_ps(p, mask_below(n), a.low);
+  if (n > 8) _mm256_maskstore_ps(p + 8, mask_below(n - 8), a.high);
+}
+
+inline Lanes add(const Lanes& a, const Lanes& b) {
+  return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
+}
+inline Lanes subtract(const Lanes& a, const Lanes& b) {
+  return {_mm256_sub_ps(a.low, b.low), _mm256_sub_ps(a.high, b.high)};
+}
+inline Lanes multiply(const Lanes& a, const Lanes& b) {
+  return {_mm256_mul_ps(a.low, b.low), _mm256_mul_ps(a.high, b.high)};
+}
+inline Lanes divide(const Lanes& a, const Lanes& b) {
+  return {_mm256_div_ps(a.low, b.low), _mm256_div_ps(a.high, b.high)};
+}
+inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  return {_mm256_fmadd_ps(a.low, b.low, c.low), _mm256_fmadd_ps(a.high, b.high, c.high)};
+}
+inline Lanes maximum(const Lanes& a, const Lanes& b) {
+  return {_mm256_max_ps(a.low, b.low), _mm256_max_ps(a.high, b.high)};
+}
+inline Lanes minimum(const Lanes& a, const Lanes& b) {
+  return {_mm256_min_ps(a.low, b.low), _mm256_min_ps(a.high, b.high)};
+}
+inline Lanes absolute(const Lanes& a) {
+  const __m256 sign = _mm256_set1_ps(-0.0F);
+  return {_mm256_andnot_ps(sign, a.low), _mm256_andnot_ps(sign, a.high)};
+}
+inline __m256 power_of_two(__m256 shifted) {
+  const __m256i biased = _mm256_add_epi32(_mm256_castps_si256(shifted), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));
+}
+inline Lanes power_of_two(const Lanes& shifted) {
+  return {power_of_two(shifted.low), power_of_two(shifted.high)};
+}
+
+inline float sum8(__m256 s8) {
+  const __m128 s4 = _mm_add_ps(_mm256_castps256_ps128(s8), _mm256_extractf128_ps(s8, 1));
+  const __m128 s2 = _mm_add_ps(s4, _mm_movehl_ps(s4, s4));
+  return _mm_cvtss_f32(_mm_add_ss(s2, _mm_movehdup_ps(s2)));
+}
+// Four rows of eight partial sums to four sums. The same pairs as sum8, for four at the price of
+// about two.
+inline void sum8x4(__m256 a, __m256 b, __m256 c, __m256 d, float* out) {
+  const __m256 ab =
+      _mm256_add_ps(_mm256_permute2f128_ps(a, b, 0x20), _mm256_permute2f128_ps(a, b, 0x31));
+  const __m256 cd =
+      _mm256_add_ps(_mm256_permute2f128_ps(c, d, 0x20), _mm256_permute2f128_ps(c, d, 0x31));
+  // [a0 a1 c0 c1 | b0 b1 d0 d1]
+  const __m256 pairs =
+      _mm256_add_ps(_mm256_shuffle_ps(ab, cd, 0x44), _mm256_shuffle_ps(ab, cd, 0xee));
+  const __m128 ac = _mm256_castps256_ps128(pairs);
+  const __m128 bd = _mm256_extractf128_ps(pairs, 1);
+  const __m128 acbd =
+      _mm_add_ps(_mm_shuffle_ps(ac, bd, 0x88), _mm_shuffle_ps(ac, bd, 0xdd));  // [a c b d]
+  _mm_storeu_ps(out, _mm_shuffle_ps(acbd, acbd, 0xd8));
+}
+inline float sum(const Lanes& a) { return sum8(_mm256_add_ps(a.low, a.high)); }
+inline void sum4(const Lanes* a, float* out) {
+  sum8x4(_mm256_add_ps(a[0].low, a[0].high), _mm256_add_ps(a[1].low, a[1].high),
+         _mm256_add_ps(a[2].low, a[2].high), _mm256_add_ps(a[3].low, a[3].high), out);
+}
+inline float largest(const Lanes& a) {
+  const __m256 m8 = _mm256_max_ps(a.low, a.high);
+  const __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
+  const __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
+  return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
+}
+
+}  // namespace
+}  // namespace switchyard::kernels

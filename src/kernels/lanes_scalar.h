@@ -1,0 +1,118 @@
+// Sixteen floats handled as one, in plain C++: the reference the vector versions are held to.
+//
+// lanes_avx2.h and lanes_avx512.h have the same names with the same meaning, so that everything
+// above them is written once (matmul_body.h, vector_body.h). Included by exactly one translation
+// unit; all names are local to it, because that unit may be compiled for an instruction set which
+// the rest of the program must not use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/kernels.h"
+
+namespace switchyard::kernels {
+namespace {
+
+constexpr std::size_t kLanes = 16;
+
+struct Lanes {
+  float v[kLanes];
+};
+
+// Tiles of the matrix product: outputs per row of x at 1, 2, 3 and more rows. Nothing to gain here;
+// kept small.
+constexpr std::size_t kTileRows = 2;
+constexpr std::size_t kTileOutputs[kTileRows + 1] = {0, 2, 2};
+
+template <typename Operation>
+inline Lanes each(Operation operation) {
+  Lanes result;
+  for (std::size_t i = 0; i < kLanes; ++i) result.v[i] = operation(i);
+  return result;
+}
+
+inline Lanes broadcast(float a) {
+  return each([&](std::size_t) { return a; });
+}
+inline Lanes zero() { return broadcast(0.0F); }
+
+inline float widened(Bf16 a) {
+  return __builtin_bit_cast(float, static_cast<std::uint32_t>(a) << 16);
+}
+
+inline Lanes load(const float* p) {
+  Lanes result;
+  __builtin_memcpy(result.v, p, sizeof(result.v));
+  return result;
+}
+inline Lanes load(const Bf16* p) {
+  return each([&](std::size_t i) { return widened(p[i]); });
+}
+// The first `count` < 16 elements, then zeros; nothing behind them is touched.
+inline Lanes load_first(const float* p, std::size_t count) {
+  return each([&](std::size_t i) { return i < count ? p[i] : 0.0F; });
+}
+inline Lanes load_first(const Bf16* p, std::size_t count) {
+  return each([&](std::size_t i) { return i < count ? widened(p[i]) : 0.0F; });
+}
+inline void store(float* p, const Lanes& a) { __builtin_memcpy(p, a.v, sizeof(a.v)); }
+inline void store_first(float* p, const Lanes& a, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) p[i] = a.v[i];
+}
+
+inline Lanes add(const Lanes& a, const Lanes& b) {
+  return each([&](std::size_t i) { return a.v[i] + b.v[i]; });
+}
+inline Lanes subtract(const Lanes& a, const Lanes& b) {
+  return each([&](std::size_t i) { return a.v[i] - b.v[i]; });
+}
+inline Lanes multiply(const Lanes& a, const Lanes& b) {
+  return each([&](std::size_t i) { return a.v[i] * b.v[i]; });
+}
+inline Lanes divide(const Lanes& a, const Lanes& b) {
+  return each([&](std::size_t i) { return a.v[i] / b.v[i]; });
+}
+// a * b + c, rounded once.
+inline Lanes fma(const Lanes& a, const Lanes& b, const Lanes& c) {
+  return each([&](std::size_t i) { return __builtin_fmaf(a.v[i], b.v[i], c.v[i]); });
+}
+// b where the two are equal or one is NaN (the rule of the x86 instruction).
+inline Lanes maximum(const Lanes& a, const Lanes& b) {
+  return each([&](std::size_t i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline Lanes minimum(const Lanes& a, const Lanes& b) {
+  return each([&](std::size_t i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline Lanes absolute(const Lanes& a) {
+  return each([&](std::size_t i) {
+    return __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, a.v[i]) & 0x7fffffffU);
+  });
+}
+// 2^n for the integer n that was added to 1.5 * 2^23 to give `shifted`; -126 <= n <= 127.
+inline Lanes power_of_two(const Lanes& shifted) {
+  return each([&](std::size_t i) {
+    return __builtin_bit_cast(float, (__builtin_bit_cast(std::uint32_t, shifted.v[i]) + 127U)
+                                         << 23);
+  });
+}
+
+// The one order in which sixteen partial sums are added: i with i + 8, then + 4, + 2, + 1.
+inline float sum(const Lanes& a) {
+  float s[8];
+  for (std::size_t i = 0; i < 8; ++i) s[i] = a.v[i] + a.v[i + 8];
+  for (std::size_t i = 0; i < 4; ++i) s[i] = s[i] + s[i + 4];
+  for (std::size_t i = 0; i < 2; ++i) s[i] = s[i] + s[i + 2];
+  return s[0] + s[1];
+}
+inline void sum4(const Lanes* a, float* out) {
+  for (std::size_t i = 0; i < 4; ++i) out[i] = sum(a[i]);
+}
+inline float largest(const Lanes& a) {
+  float m = a.v[0];
+  for (std::size_t i = 1; i < kLanes; ++i) m = m > a.v[i] ? m : a.v[i];
+  return m;
+}
+
+}  // namespace
+}  // namespace switchyard::kernels

@@ -1,0 +1,9 @@
+#include "kernels/lanes_avx2.h"
+#include "kernels/set_body.h"
+#include "kernels/sets.h"
+
+namespace switchyard::kernels {
+
+constinit const KernelSet avx2_set = make_set("avx2", cpu_has_avx2);
+
+}  // namespace switchyard::kernels

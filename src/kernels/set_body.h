@@ -1,0 +1,34 @@
+// The table of one instruction set, made of what the bodies above it define. Included by
+// set_<name>.cc after its lanes.
+#pragma once
+
+#include <string_view>
+
+#include "kernels/kernels.h"
+#include "kernels/math_body.h"
+#include "kernels/matmul_body.h"
+#include "kernels/vector_body.h"
+
+namespace switchyard::kernels {
+namespace {
+
+constexpr KernelSet make_set(std::string_view name, bool (*supported)()) {
+  return {.name = name,
+          .supported = supported,
+          .matmul = matmul,
+          .dot = dot,
+          .axpy = axpy,
+          .rms_norm = rms_norm,
+          .softmax = softmax,
+          .silu = activation<silu>,
+          .gelu = activation<gelu>,
+          .gelu_tanh = activation<gelu_tanh>,
+          .relu = activation<relu>,
+          .attention_scores = attention_scores,
+          .attention_values = attention_values,
+          .widen = widen,
+          .rope = rope};
+}
+
+}  // namespace
+}  // namespace switchyard::kernels
