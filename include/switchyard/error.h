@@ -21,10 +21,10 @@ namespace switchyard {
 class Error : public std::exception {
  public:
   struct Parts {
-    std::string what;      // what is wrong
-    std::string where;     // file, tensor, field, flag
-    std::string expected;  // what would have been right
-    std::string fix;       // what the reader can do
+    std::string what{};      // what is wrong
+    std::string where{};     // file, tensor, field, flag
+    std::string expected{};  // what would have been right
+    std::string fix{};       // what the reader can do
   };
 
   explicit Error(Parts parts);
