@@ -98,7 +98,7 @@ struct Config {
   Overflow overflow = Overflow::drop;
   std::uint64_t seed = 0;  // hash and random
   bool frozen = false;     // the router's weights are saved but never trained; gradient still reaches its input
-  LossConfig losses;
+  LossConfig losses{};
 
   bool operator==(const Config&) const = default;
 };
@@ -129,12 +129,12 @@ nlohmann::json to_json(const Config& config);
 // What a method may look at. Spans are borrowed for the call. An input that the method needs and does not get, or of the
 // wrong size, is a bug of the caller (InternalError); one it does not need is ignored.
 struct Inputs {
-  std::span<const float> logits;            // [N, R]; empty for hash and random
-  std::span<const float> selection_bias;    // [R]; empty unless Config::selection_bias
-  std::span<const std::int32_t> token_ids;  // [N]; hash only
+  std::span<const float> logits{};            // [N, R]; empty for hash and random
+  std::span<const float> selection_bias{};    // [R]; empty unless Config::selection_bias
+  std::span<const std::int32_t> token_ids{};  // [N]; hash only
   // [N]: what each item is called in random streams, e.g. its position, so that prefill and decode draw the same; empty:
   // 0 to N - 1. Random only.
-  std::span<const std::uint64_t> item_ids;
+  std::span<const std::uint64_t> item_ids{};
   std::size_t items = 0;      // N
   int experts_per_token = 0;  // K for this call instead of Config's, 1..E; 0: Config's. Schedules and budgets set it here
 };
@@ -145,7 +145,7 @@ struct State {
   std::uint64_t step = 0;
   std::uint32_t pass = 0;
   std::uint32_t layer = 0;
-  std::vector<float> recurrent;  // [N, width], for methods whose router state crosses layers
+  std::vector<float> recurrent{};  // [N, width], for methods whose router state crosses layers
 };
 
 // ---- Decision ------------------------------------------------------------------------------------------------------
@@ -157,10 +157,10 @@ inline constexpr std::int32_t kNoExpert = -1;
 // none (skipped, or all dropped): the item's output is then exactly zero. Null experts are counted, never listed.
 struct Decision {
   int experts = 0;                       // E
-  std::vector<std::uint32_t> offsets;    // [N + 1]
-  std::vector<std::int32_t> expert;      // [assignments]
-  std::vector<float> weight;             // [assignments]
-  std::vector<std::uint32_t> counts;     // [E] assignments per expert (expert load)
+  std::vector<std::uint32_t> offsets{};    // [N + 1]
+  std::vector<std::int32_t> expert{};      // [assignments]
+  std::vector<float> weight{};             // [assignments]
+  std::vector<std::uint32_t> counts{};     // [E] assignments per expert (expert load)
   std::uint32_t dropped = 0;             // assignments lost to capacity
   std::uint32_t null_count = 0;          // assignments to null experts or skips: no FLOPs, no bytes
 

@@ -1,0 +1,140 @@
+// What a Config means and whether it holds together.
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "switchyard/error.h"
+#include "switchyard/routing.h"
+
+#include "routing/closest_name.h"
+#include "routing/knobs.h"
+
+namespace switchyard::routing {
+namespace {
+
+// More than any model has, and few enough that N * E stays far from overflow.
+constexpr int kMaxExperts = 1 << 16;
+
+std::string text(const char* value) { return value; }
+template <typename T>
+std::string text(T value) {
+  return std::to_string(value);
+}
+
+// Collects the place once, so that a rule below is one line. Text is made only for a rule that is
+// broken: route() validates at every call.
+class Rules {
+ public:
+  explicit Rules(const std::string& where) : where_(where) {}
+
+  void range(const char* knob, int value, int low, int high, const char* fix = "") const {
+    if (value >= low && value <= high) return;
+    fail(knob, text(value), text(low) + " to " + text(high), fix);
+  }
+  template <typename T>
+  void require(bool holds, const char* knob, T value, const char* expected,
+               const char* fix = "") const {
+    if (!holds) fail(knob, text(value), expected, fix);
+  }
+  void coefficient(const char* knob, float value) const {
+    require(std::isfinite(value) && value >= 0.0F, knob, value, "a finite number, 0 or more");
+  }
+
+ private:
+  [[noreturn]] void fail(const char* knob, const std::string& value, const std::string& expected,
+                         const char* fix) const {
+    throw Error({.what = std::string("router knob '") + knob + "' is " + value,
+                 .where = where_,
+                 .expected = expected,
+                 .fix = fix});
+  }
+
+  const std::string& where_;
+};
+
+// A knob that the kind does not read would be a setting without effect.
+void check_unused(const Config& config, const std::string& where) {
+  const Method& m = method(config.kind);
+  for (const Knob& knob : knobs()) {
+    if (knob.name == "kind" || knob.name == "experts" || knob.name == "experts_per_token") continue;
+    if (knob.is_default(config) || std::ranges::find(m.knobs, knob.name) != m.knobs.end()) continue;
+    throw Error({.what = "router knob '" + std::string(knob.name) + "' has no effect with kind '" +
+                         std::string(m.name) + "'",
+                 .where = where,
+                 .expected = m.knobs.empty() ? "no further knobs"
+                                             : "at most the knobs " + join_names(m.knobs),
+                 .fix = "remove it"});
+  }
+}
+
+void check_scores(const Config& config, const Rules& rules) {
+  rules.require(!(config.softmax_after_selection && config.score == Score::sigmoid),
+                "softmax_after_selection", "true", "false with score 'sigmoid'");
+  rules.require(std::isfinite(config.scaling_factor) && config.scaling_factor > 0.0F,
+                "scaling_factor", config.scaling_factor, "a finite number above 0");
+  const bool normal = config.renormalize || config.softmax_after_selection;
+  rules.require(!(config.gate == Gate::mass && normal), "gate", "mass",
+                "another gate with weights that sum to 1",
+                "set renormalize to false, or the mass is always 1");
+}
+
+void check_groups(const Config& config, const Rules& rules) {
+  rules.range("groups", config.groups, 1, config.experts);
+  rules.require(config.experts % config.groups == 0, "groups", config.groups,
+                "a divisor of experts");
+  rules.range("groups_per_token", config.groups_per_token, 1, config.groups);
+  const int reachable = config.experts / config.groups * config.groups_per_token;
+  rules.range("experts_per_token", config.experts_per_token, 1, reachable,
+              "choose more groups or fewer experts");
+}
+
+void check_capacity(const Config& config, const Rules& rules) {
+  rules.coefficient("capacity_factor", config.capacity_factor);
+  rules.require(config.overflow == Overflow::drop || config.capacity_factor > 0.0F, "overflow",
+                "next_expert", "a capacity_factor above 0 with it");
+}
+
+void check_losses(const Config& config, const Rules& rules) {
+  rules.coefficient("losses.balance_coefficient", config.losses.balance_coefficient);
+  rules.coefficient("losses.z_coefficient", config.losses.z_coefficient);
+  rules.coefficient("losses.importance_coefficient", config.losses.importance_coefficient);
+  rules.require(config.kind != Kind::expert_choice || config.losses.balance_coefficient == 0.0F,
+                "losses.balance_coefficient", config.losses.balance_coefficient,
+                "0 with kind 'expert_choice', whose load is always balanced");
+}
+
+}  // namespace
+
+void validate_at(const Config& config, const std::string& where) {
+  const Rules rules(where);
+  check_unused(config, where);
+  rules.range("experts", config.experts, 1, kMaxExperts);
+  rules.range("experts_per_token", config.experts_per_token, 1, config.experts);
+  check_scores(config, rules);
+  check_groups(config, rules);
+  check_capacity(config, rules);
+  check_losses(config, rules);
+}
+
+void validate(const Config& config) { validate_at(config, "router"); }
+
+int router_width(const Config& config) {
+  return method(config.kind).needs_logits ? config.experts : 0;
+}
+
+bool is_causal(const Config& config) {
+  return method(config.kind).causal && config.capacity_factor == 0.0F;
+}
+
+bool gate_has_gradient(const Config& config) {
+  if (!method(config.kind).needs_logits || config.gate == Gate::none) return false;
+  const bool normal = config.renormalize || config.softmax_after_selection;
+  // A probability over one expert, or one that is divided by itself, is the constant 1.
+  if (config.score == Score::softmax && config.experts == 1) return false;
+  if (config.kind == Kind::top_k && normal && config.experts_per_token == 1) return false;
+  // So is the mass of all experts.
+  return !(config.gate == Gate::mass && config.score == Score::softmax &&
+           config.kind == Kind::top_k && config.experts_per_token == config.experts);
+}
+
+}  // namespace switchyard::routing

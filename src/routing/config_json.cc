@@ -1,0 +1,70 @@
+// Config to and from JSON: strict, driven by the table in knobs.cc.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "switchyard/error.h"
+#include "switchyard/routing.h"
+
+#include "routing/closest_name.h"
+#include "routing/knobs.h"
+
+namespace switchyard::routing {
+namespace {
+
+// Always written, and required when read: a router without them is a guess.
+constexpr std::string_view kRequired[] = {"kind", "experts", "experts_per_token"};
+
+bool required(std::string_view name) {
+  return std::ranges::find(kRequired, name) != std::end(kRequired);
+}
+
+[[noreturn]] void unknown_knob(const std::string& name, const std::string& where) {
+  std::vector<std::string_view> names;
+  for (const Knob& knob : knobs()) names.push_back(knob.name);
+  const auto near = closest_name(name, names);
+  throw Error({.what = "unknown router knob '" + name + "'",
+               .where = where,
+               .expected = "one of " + join_names(names),
+               .fix = near.empty() ? "" : "did you mean '" + std::string(near) + "'?"});
+}
+
+}  // namespace
+
+Config config_from_json(const nlohmann::json& json, const std::string& where) {
+  if (!json.is_object()) {
+    throw Error({.what = "router settings are not an object",
+                 .where = where,
+                 .expected = R"({"kind": ..., "experts": ..., "experts_per_token": ...})",
+                 .fix = ""});
+  }
+  for (const std::string_view name : kRequired) {
+    if (!json.contains(name)) {
+      throw Error({.what = "router knob '" + std::string(name) + "' is missing",
+                   .where = where,
+                   .expected = join_names(kRequired),
+                   .fix = "add it"});
+    }
+  }
+  Config config;
+  for (const auto& [name, value] : json.items()) {
+    const auto knob = std::ranges::find(knobs(), name, &Knob::name);
+    if (knob == knobs().end()) unknown_knob(name, where);
+    knob->read(value, where + ": " + name, config);
+  }
+  validate_at(config, where);
+  return config;
+}
+
+nlohmann::json to_json(const Config& config) {
+  nlohmann::json json = nlohmann::json::object();
+  for (const Knob& knob : knobs()) {
+    if (required(knob.name) || !knob.is_default(config)) {
+      json[std::string(knob.name)] = knob.write(config);
+    }
+  }
+  return json;
+}
+
+}  // namespace switchyard::routing

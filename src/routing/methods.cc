@@ -1,0 +1,92 @@
+// The visible table of routing methods. A new method is a file beside this one and a row here.
+#include <algorithm>
+#include <array>
+
+#include "switchyard/routing.h"
+
+#include "base/check.h"
+#include "routing/expert_choice.h"
+#include "routing/hash.h"
+#include "routing/random.h"
+#include "routing/top_k.h"
+
+namespace switchyard::routing {
+namespace {
+
+constexpr std::string_view kTopKKnobs[] = {
+    "score",          "softmax_after_selection", "renormalize", "gate",
+    "scaling_factor", "selection_bias",          "groups",      "groups_per_token",
+    "group_score",    "capacity_factor",         "overflow",    "frozen",
+    "losses"};
+constexpr std::string_view kExpertChoiceKnobs[] = {"score",          "renormalize", "gate",
+                                                   "scaling_factor", "frozen",      "losses"};
+constexpr std::string_view kHashKnobs[] = {"scaling_factor", "seed"};
+constexpr std::string_view kRandomKnobs[] = {"scaling_factor", "seed"};
+
+constexpr Method kMethods[] = {
+    {.kind = Kind::top_k,
+     .name = "top_k",
+     .paper = "Shazeer 2017; Fedus 2021 (K = 1)",
+     .what = "each item takes its K best experts",
+     .causal = true,
+     .needs_logits = true,
+     .needs_token_ids = false,
+     .knobs = kTopKKnobs,
+     .route = route_top_k},
+    {.kind = Kind::expert_choice,
+     .name = "expert_choice",
+     .paper = "Zhou 2022",
+     .what = "each expert takes its best items; not causal, for training and encoders",
+     .causal = false,
+     .needs_logits = true,
+     .needs_token_ids = false,
+     .knobs = kExpertChoiceKnobs,
+     .route = route_expert_choice},
+    {.kind = Kind::hash,
+     .name = "hash",
+     .paper = "Roller 2021",
+     .what = "a token id always goes to the same experts, drawn once",
+     .causal = true,
+     .needs_logits = false,
+     .needs_token_ids = true,
+     .knobs = kHashKnobs,
+     .route = route_hash},
+    {.kind = Kind::random,
+     .name = "random",
+     .paper = "baseline",
+     .what = "K experts drawn uniformly for every item",
+     .causal = true,
+     .needs_logits = false,
+     .needs_token_ids = false,
+     .knobs = kRandomKnobs,
+     .route = route_random},
+};
+
+}  // namespace
+
+std::span<const Method> methods() { return kMethods; }
+
+const Method& method(Kind kind) {
+  const auto row = std::ranges::find(kMethods, kind, &Method::kind);
+  SWITCHYARD_CHECK(row != std::end(kMethods));
+  return *row;
+}
+
+std::optional<Kind> kind_from_name(std::string_view name) {
+  const auto row = std::ranges::find(kMethods, name, &Method::name);
+  if (row == std::end(kMethods)) return std::nullopt;
+  return row->kind;
+}
+
+void route_into(const Config& config, const Inputs& inputs, State& state, Decision& decision) {
+  validate(config);
+  method(config.kind).route(config, inputs, state, decision);
+}
+
+Decision route(const Config& config, const Inputs& inputs, State& state) {
+  Decision decision;
+  route_into(config, inputs, state, decision);
+  return decision;
+}
+
+}  // namespace switchyard::routing

@@ -1,0 +1,141 @@
+#include "routing/testing/cases.h"
+
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "routing/random_stream.h"
+
+namespace switchyard::routing::testing {
+namespace {
+
+constexpr float kHuge = std::numeric_limits<float>::max();
+constexpr float kTiny = std::numeric_limits<float>::denorm_min();
+
+template <typename F>
+LogitsCase make_case(std::string name, std::size_t items, std::size_t experts, F value) {
+  LogitsCase c{std::move(name), {}};
+  for (std::size_t n = 0; n < items; ++n) {
+    for (std::size_t e = 0; e < experts; ++e) c.logits.push_back(value(n, e));
+  }
+  return c;
+}
+
+// In [0, 1).
+double uniform(const RandomStream& stream, std::uint64_t i) {
+  return static_cast<double>(stream.bits(i) >> 11) * 0x1p-53;
+}
+
+}  // namespace
+
+std::vector<float> random_logits(std::size_t items, std::size_t experts, std::uint64_t seed,
+                                 float scale) {
+  const RandomStream stream{seed};
+  std::vector<float> logits(items * experts);
+  for (std::size_t i = 0; i < logits.size(); ++i) {  // Box-Muller
+    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform(stream, 2 * i)));
+    const double angle = 2.0 * std::numbers::pi * uniform(stream, 2 * i + 1);
+    logits[i] = static_cast<float>(radius * std::cos(angle)) * scale;
+  }
+  return logits;
+}
+
+std::vector<LogitsCase> adversarial_logits(std::size_t items, std::size_t experts) {
+  const auto f = [](std::size_t x) { return static_cast<float>(x); };
+  std::vector<LogitsCase> cases;
+  const auto add = [&](std::string name, auto value) {
+    cases.push_back(make_case(std::move(name), items, experts, value));
+  };
+  add("all zero", [](std::size_t, std::size_t) { return 0.0F; });
+  add("all equal", [&](std::size_t n, std::size_t) { return f(n) - 3.0F; });
+  add("pairs of ties", [&](std::size_t n, std::size_t e) { return f((e / 2 + n) % 5); });
+  add("two values", [&](std::size_t n, std::size_t e) { return (e + n) % 3 == 0 ? 1.0F : 0.0F; });
+  add("ascending", [&](std::size_t, std::size_t e) { return 0.25F * f(e); });
+  add("descending", [&](std::size_t, std::size_t e) { return -0.25F * f(e); });
+  add("signed zeros",
+      [&](std::size_t n, std::size_t e) { return (e + n) % 2 == 0 ? -0.0F : 0.0F; });
+  add("denormals", [&](std::size_t n, std::size_t e) { return kTiny * f((e * 7 + n) % experts); });
+  add("huge spread", [&](std::size_t n, std::size_t e) {
+    return (e + n) % 4 == 0 ? kHuge : ((e + n) % 4 == 1 ? -kHuge : f(e));
+  });
+  add("all very negative", [&](std::size_t n, std::size_t e) { return -300.0F - f((e + n) % 7); });
+  add("all very positive", [&](std::size_t n, std::size_t e) { return 300.0F + f((e + n) % 7); });
+  add("one expert far ahead",
+      [&](std::size_t n, std::size_t e) { return e == n % experts ? 90.0F : 0.0F; });
+  add("one unit in the last place apart", [&](std::size_t n, std::size_t e) {
+    return (e + n) % 2 == 0 ? 1.0F : std::nextafter(1.0F, 2.0F);
+  });
+  return cases;
+}
+
+std::vector<ConfigCase> top_k_variants(int experts, int k) {
+  const Config plain{.kind = Kind::top_k, .experts = experts, .experts_per_token = k};
+  std::vector<ConfigCase> cases;
+  const auto add = [&](std::string name, auto change) {
+    ConfigCase c{std::move(name), plain};
+    change(c.config);
+    cases.push_back(c);
+  };
+  add("mixtral", [](Config&) {});
+  add("softmax after selection", [](Config& c) { c.softmax_after_selection = true; });
+  add("olmoe", [](Config& c) { c.renormalize = false; });
+  add("sigmoid", [](Config& c) { c.score = Score::sigmoid; });
+  add("sigmoid raw", [](Config& c) {
+    c.score = Score::sigmoid;
+    c.renormalize = false;
+  });
+  add("biased softmax", [](Config& c) { c.selection_bias = true; });
+  add("deepseek v2", [&](Config& c) {
+    c.renormalize = false;
+    c.groups = 4;
+    c.groups_per_token = 2;
+    c.group_score = GroupScore::max;
+    c.scaling_factor = 16.0F;
+  });
+  add("deepseek v3", [&](Config& c) {
+    c.score = Score::sigmoid;
+    c.selection_bias = true;
+    c.groups = 4;
+    c.groups_per_token = 2;
+    c.group_score = GroupScore::top2_sum;
+    c.scaling_factor = 2.5F;
+  });
+  add("softmax with sums of groups", [&](Config& c) {
+    c.groups = 4;
+    c.groups_per_token = 3;
+  });
+  add("capacity, drop", [](Config& c) { c.capacity_factor = 1.0F; });
+  add("tight capacity, drop, raw", [](Config& c) {
+    c.capacity_factor = 0.5F;
+    c.renormalize = false;
+  });
+  add("capacity, next expert", [](Config& c) {
+    c.capacity_factor = 1.0F;
+    c.overflow = Overflow::next_expert;
+  });
+  add("tight capacity, next expert, groups, bias", [&](Config& c) {
+    c.capacity_factor = 0.6F;
+    c.overflow = Overflow::next_expert;
+    c.selection_bias = true;
+    c.groups = 4;
+    c.groups_per_token = 2;
+  });
+  add("straight through", [](Config& c) { c.gate = Gate::straight_through; });
+  add("mass", [](Config& c) {
+    c.gate = Gate::mass;
+    c.renormalize = false;
+  });
+  add("no gate", [](Config& c) { c.gate = Gate::none; });
+  return cases;
+}
+
+std::vector<ConfigCase> expert_choice_variants(int experts, int k) {
+  const Config plain{.kind = Kind::expert_choice, .experts = experts, .experts_per_token = k};
+  std::vector<ConfigCase> cases{
+      {"expert choice", plain}, {"expert choice raw", plain}, {"expert choice sigmoid", plain}};
+  cases[1].config.renormalize = false;
+  cases[2].config.score = Score::sigmoid;
+  return cases;
+}
+
+}  // namespace switchyard::routing::testing
