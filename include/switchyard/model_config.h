@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <nlohmann/json_fwd.hpp>
@@ -19,7 +20,15 @@ namespace switchyard {
 // Weight naming and details of the block. Chosen by config.json "model_type".
 enum class Family { llama, mistral, qwen2, mixtral, olmoe, qwen2_moe, qwen3_moe, switchyard };
 
+// The name in "model_type", in recipes and on the command line.
+std::string_view family_name(Family family);
+std::optional<Family> family_from_name(std::string_view name);
+
 enum class Activation { silu, gelu, gelu_tanh, relu };
+
+// Hugging Face's name ("silu", "gelu", "gelu_pytorch_tanh", "relu"); reading also knows its synonyms.
+std::string_view activation_name(Activation activation);
+std::optional<Activation> activation_from_name(std::string_view name);
 
 // Normalisation of queries and keys before RoPE.
 enum class QkNorm {
@@ -33,6 +42,8 @@ struct FfnConfig {
   int hidden = 0;  // F
   Activation activation = Activation::silu;
   bool gated = true;
+
+  bool operator==(const FfnConfig&) const = default;
 };
 
 struct MoeConfig {
@@ -40,6 +51,8 @@ struct MoeConfig {
   routing::Config router;
   int shared_hidden = 0;      // hidden width of the shared expert, 0: none. It stands outside the router
   bool shared_gate = false;   // the shared expert's output is multiplied by sigmoid(w . x) (Qwen2-MoE)
+
+  bool operator==(const MoeConfig&) const = default;
 };
 
 struct ModelConfig {
@@ -71,17 +84,22 @@ struct ModelConfig {
   std::uint64_t expert_parameters() const;  // of one expert
   // Multiply-adds times two for one token at the given context length.
   std::uint64_t flops_per_token(int context_tokens) const;
+
+  bool operator==(const ModelConfig&) const = default;
 };
 
-// Throws Error naming the field.
+// Throws Error naming the field: a size out of range, sizes that do not fit together, and what the family's own fields
+// cannot say (Family::switchyard can say everything).
 void validate(const ModelConfig& config);
 
 // Reads `directory`/config.json. Unknown fields of known families are ignored (they are many); a field that would change
 // the computation and is not supported (rope_scaling, sliding_window in use) is an Error that names it.
 ModelConfig read_model_config(FileSystem& fs, const std::string& directory);
 ModelConfig model_config_from_json(const nlohmann::json& json, const std::string& where);
-// HF field names of the family, plus "switchyard": {"router": {...}} where the family's own fields cannot say it.
-nlohmann::json to_json(const ModelConfig& config);
+// HF field names of the family, as Hugging Face transformers loads them. What no family field can say and does not change
+// the model's output (coefficients of losses) stands in "switchyard": {"router": {...}}. `torch_dtype` is "float32",
+// "bfloat16" or empty, which leaves the field out.
+nlohmann::json to_json(const ModelConfig& config, std::string_view torch_dtype = {});
 
 // Names of weights in a family, Hugging Face style. All matrices are [out, in].
 class WeightNames {

@@ -9,14 +9,14 @@
 #include "base/check.h"
 #include "formats/dtype.h"
 #include "support/errors.h"
-#include "support/temp_directory.h"
+#include "support/memory_file_system.h"
 
 namespace switchyard {
 namespace {
 
-using test::error_of;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing_support::error_of;
 
 std::string with_length(const std::string& header, const std::string& data) {
   const std::uint64_t length = header.size();
@@ -33,22 +33,25 @@ std::vector<std::byte> bytes_of(const std::vector<float>& values) {
 
 class SafetensorsTest : public testing::Test {
  protected:
+  void SetUp() override { fs_.create_directories("model"); }
+
   std::string put(const std::string& name, const std::string& content) {
-    write_file_atomically(fs_, directory_.file(name), content);
-    return directory_.file(name);
+    fs_.put(path_of(name), content);
+    return path_of(name);
   }
   void write_one(const std::string& file, const std::string& tensor,
                  const std::vector<float>& values) {
     SafetensorsWriter writer;
     writer.add(tensor, DType::f32, {static_cast<std::int64_t>(values.size())}, bytes_of(values));
-    writer.commit(fs_, directory_.file(file));
+    writer.commit(fs_, path_of(file));
   }
   Error::Parts error_reading(const std::string& path) {
     return error_of([&] { SafetensorsReader reader(fs_, path); });
   }
 
-  FileSystem& fs_ = real_file_system();
-  test::TempDirectory directory_;
+  static std::string path_of(const std::string& name) { return "model/" + name; }
+
+  testing_support::MemoryFileSystem fs_;
 };
 
 TEST_F(SafetensorsTest, WritesAndReadsBackEveryType) {
@@ -62,7 +65,7 @@ TEST_F(SafetensorsTest, WritesAndReadsBackEveryType) {
   writer.add("scalar", DType::f32, {}, bytes_of({7.0F}));
   writer.add("empty", DType::f32, {0, 5}, {});
   writer.set_metadata("note", "two\nlines \"quoted\"");
-  const std::string path = directory_.file("model.safetensors");
+  const std::string path = path_of("model.safetensors");
   writer.commit(fs_, path);
 
   const SafetensorsReader reader(fs_, path);
@@ -80,7 +83,7 @@ TEST_F(SafetensorsTest, WritesAndReadsBackEveryType) {
 TEST_F(SafetensorsTest, DataStartsAligned) {
   for (int length = 1; length < 70; ++length) {
     write_one("a.safetensors", std::string(static_cast<std::size_t>(length), 'n'), {1.0F});
-    const SafetensorsReader reader(fs_, directory_.file("a.safetensors"));
+    const SafetensorsReader reader(fs_, path_of("a.safetensors"));
     EXPECT_EQ(reader.tensors().begin()->second.offset % 64, 0U);
   }
 }
@@ -91,14 +94,14 @@ TEST_F(SafetensorsTest, WriterThatBreaksItsWordLeavesTheOldFile) {
   writer.add({.name = "short", .dtype = DType::f32, .shape = {2}, .write = [](AtomicFile& file) {
                 file.append(std::string("abc"));
               }});
-  EXPECT_THROW(writer.commit(fs_, directory_.file("a.safetensors")), InternalError);
-  EXPECT_TRUE(SafetensorsReader(fs_, directory_.file("a.safetensors")).has("old"));
-  EXPECT_THAT(fs_.list(directory_.path()), ElementsAre("a.safetensors"));
+  EXPECT_THROW(writer.commit(fs_, path_of("a.safetensors")), InternalError);
+  EXPECT_TRUE(SafetensorsReader(fs_, path_of("a.safetensors")).has("old"));
+  EXPECT_THAT(fs_.list("model"), ElementsAre("a.safetensors"));
 }
 
 TEST_F(SafetensorsTest, FindNamesFileTensorAndShapes) {
   write_one("a.safetensors", "w", {1.0F, 2.0F});
-  const SafetensorsReader reader(fs_, directory_.file("a.safetensors"));
+  const SafetensorsReader reader(fs_, path_of("a.safetensors"));
   const std::vector<std::int64_t> shape = {1, 2};
   const auto wrong = error_of([&] { reader.find("w", shape); });
   EXPECT_THAT(wrong.what, HasSubstr("[2]"));
@@ -112,8 +115,8 @@ TEST_F(SafetensorsTest, FindNamesFileTensorAndShapes) {
 TEST_F(SafetensorsTest, IntegersAreNotReadAsNumbers) {
   SafetensorsWriter writer;
   writer.add("ids", DType::i32, {1}, std::vector<std::byte>(4));
-  writer.commit(fs_, directory_.file("a.safetensors"));
-  const SafetensorsReader reader(fs_, directory_.file("a.safetensors"));
+  writer.commit(fs_, path_of("a.safetensors"));
+  const SafetensorsReader reader(fs_, path_of("a.safetensors"));
   EXPECT_THAT(error_of([&] { reader.read_f32("ids"); }).what, HasSubstr("I32"));
 }
 
@@ -126,8 +129,8 @@ TEST_F(SafetensorsTest, ReadsHalfTypesLongerThanTheConversionBuffer) {
   }
   SafetensorsWriter writer;
   writer.add("w", DType::bf16, {count}, bytes);
-  writer.commit(fs_, directory_.file("a.safetensors"));
-  const auto values = SafetensorsReader(fs_, directory_.file("a.safetensors")).read_f32("w");
+  writer.commit(fs_, path_of("a.safetensors"));
+  const auto values = SafetensorsReader(fs_, path_of("a.safetensors")).read_f32("w");
   for (std::int64_t i = 0; i < count; ++i)
     ASSERT_EQ(values[static_cast<std::size_t>(i)], static_cast<float>(i % 251));
 }
@@ -138,8 +141,7 @@ TEST_F(SafetensorsTest, ReadsShardsThroughTheIndex) {
   put("model.safetensors.index.json",
       R"({"metadata": {"total_size": 8}, "weight_map": {"a": "model-00001-of-00002.safetensors",
           "b": "model-00002-of-00002.safetensors"}})");
-  for (const std::string& path :
-       {directory_.path(), directory_.file("model.safetensors.index.json")}) {
+  for (const char* path : {"model", "model/model.safetensors.index.json"}) {
     const SafetensorsReader reader(fs_, path);
     EXPECT_EQ(reader.files().size(), 2U);
     EXPECT_THAT(reader.read_f32("b"), ElementsAre(2.0F));
@@ -172,9 +174,9 @@ TEST_F(SafetensorsTest, ShardErrors) {
 }
 
 TEST_F(SafetensorsTest, DirectoryWithoutWeights) {
-  const auto error = error_reading(directory_.path());
+  const auto error = error_reading("model");
   EXPECT_EQ(error.what, "no weights in the directory");
-  EXPECT_EQ(error.where, directory_.path());
+  EXPECT_EQ(error.where, "model");
 }
 
 TEST_F(SafetensorsTest, EmptyModelIsValid) {

@@ -6,7 +6,7 @@
 
 #include "switchyard/error.h"
 
-namespace switchyard::test {
+namespace switchyard::testing_support {
 
 // The parts of the Error that `code` throws; fails the test if it throws none.
 template <typename Code>
@@ -21,4 +21,4 @@ Error::Parts error_of(Code&& code) {
   return {};
 }
 
-}  // namespace switchyard::test
+}  // namespace switchyard::testing_support

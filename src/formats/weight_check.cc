@@ -1,0 +1,189 @@
+#include "formats/weight_check.h"
+
+#include <algorithm>
+
+#include "switchyard/error.h"
+
+#include "formats/dtype.h"
+#include "formats/family.h"
+#include "formats/json.h"
+
+namespace switchyard {
+namespace {
+
+constexpr const char* kFix = "correct config.json, or take the weights that belong to it";
+
+class Lister {
+ public:
+  explicit Lister(const ModelConfig& config)
+      : config_(config),
+        family_(traits(config.family)),
+        names_(config.family),
+        own_(config.family == Family::switchyard),
+        width_{config.width, "hidden_size"},
+        q_{config.q_width(), "num_attention_heads * head_dim"},
+        kv_{config.kv_width(), "num_key_value_heads * head_dim"} {}
+
+  std::vector<ExpectedTensor> list() {
+    const ExpectedDimension vocab{config_.vocab, "vocab_size"};
+    add(names_.embedding(), {vocab, width_});
+    for (int l = 0; l < config_.layers; ++l) {
+      attention(l);
+      if (config_.layer_is_moe[static_cast<std::size_t>(l)]) {
+        moe(l);
+      } else {
+        const ExpectedDimension hidden{config_.dense.hidden,
+                                       own_ ? "switchyard.dense.hidden" : "intermediate_size"};
+        ffn(config_.dense, hidden, [&](std::string_view part) { return names_.dense(l, part); });
+      }
+    }
+    add(names_.final_norm(), {width_});
+    if (!config_.tied_embeddings) add(names_.output(), {vocab, width_});
+    return std::move(tensors_);
+  }
+
+ private:
+  void add(std::string name, std::vector<ExpectedDimension> dimensions) {
+    tensors_.push_back({std::move(name), std::move(dimensions)});
+  }
+
+  template <typename Name>
+  void ffn(const FfnConfig& config, const ExpectedDimension& hidden, Name name) {
+    if (config.gated) add(name("gate"), {hidden, width_});
+    add(name("up"), {hidden, width_});
+    add(name("down"), {width_, hidden});
+  }
+
+  void attention(int l) {
+    add(names_.layer(l, "input_norm"), {width_});
+    add(names_.layer(l, "q"), {q_, width_});
+    add(names_.layer(l, "k"), {kv_, width_});
+    add(names_.layer(l, "v"), {kv_, width_});
+    add(names_.layer(l, "o"), {width_, q_});
+    if (config_.attention_bias) {
+      add(names_.layer(l, "q_bias"), {q_});
+      add(names_.layer(l, "k_bias"), {kv_});
+      add(names_.layer(l, "v_bias"), {kv_});
+    }
+    const ExpectedDimension head{config_.head_dim, "head_dim"};
+    if (config_.qk_norm != QkNorm::none) {
+      add(names_.layer(l, "q_norm"), {config_.qk_norm == QkNorm::full ? q_ : head});
+      add(names_.layer(l, "k_norm"), {config_.qk_norm == QkNorm::full ? kv_ : head});
+    }
+    add(names_.layer(l, "post_norm"), {width_});
+  }
+
+  void moe(int l) {
+    const MoeConfig& moe = *config_.moe;
+    const ExpectedDimension outputs{routing::router_width(moe.router),
+                                    std::string(family_.experts_field)};
+    if (outputs.size > 0) add(names_.router(l), {outputs, width_});
+    if (moe.router.selection_bias) add(names_.selection_bias(l), {outputs});
+    const ExpectedDimension hidden{moe.expert.hidden, std::string(family_.expert_hidden_field)};
+    for (int e = 0; e < moe.router.experts; ++e) {
+      ffn(moe.expert, hidden, [&](std::string_view part) { return names_.expert(l, e, part); });
+    }
+    if (moe.shared_hidden == 0) return;
+    const ExpectedDimension shared{
+        moe.shared_hidden, own_ ? "switchyard.shared_hidden" : "shared_expert_intermediate_size"};
+    ffn(moe.expert, shared, [&](std::string_view part) { return names_.shared_expert(l, part); });
+    if (moe.shared_gate) add(names_.shared_gate(l), {{1, "one gate"}, width_});
+  }
+
+  const ModelConfig& config_;
+  const FamilyTraits& family_;
+  WeightNames names_;
+  bool own_;
+  ExpectedDimension width_, q_, kv_;
+  std::vector<ExpectedTensor> tensors_;
+};
+
+std::string describe(const std::vector<ExpectedDimension>& dimensions) {
+  std::string text = "[";
+  for (const ExpectedDimension& d : dimensions) {
+    if (text.size() > 1) text += ", ";
+    text += std::to_string(d.size) + " (" + d.field + ")";
+  }
+  return text + "]";
+}
+
+std::string describe(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (const std::int64_t n : shape) text += (text.size() > 1 ? ", " : "") + std::to_string(n);
+  return text + "]";
+}
+
+void check_present(const ExpectedTensor& expected, const SafetensorsReader& weights) {
+  if (!weights.has(expected.name)) {
+    throw Error({.what = "the tensor is missing",
+                 .where = weights.files().front() + ": tensor " + shown(expected.name),
+                 .expected = "shape " + describe(expected.dimensions) + " as config.json says",
+                 .fix = kFix});
+  }
+  const TensorInfo& tensor = weights.find(expected.name);
+  const std::string where = weights.files()[tensor.file] + ": tensor " + shown(expected.name);
+  if (tensor.shape != expected.shape()) {
+    throw Error({.what = "the shape is " + describe(tensor.shape),
+                 .where = where,
+                 .expected = describe(expected.dimensions) + " as config.json says",
+                 .fix = kFix});
+  }
+  if (!is_floating(tensor.dtype)) {
+    throw Error({.what = "the dtype is " + std::string(dtype_name(tensor.dtype)),
+                 .where = where,
+                 .expected = "F32, F16, BF16 or F64",
+                 .fix = "use weights that are not quantised"});
+  }
+}
+
+void check_absent(const std::string& name, const std::string& field,
+                  const SafetensorsReader& weights) {
+  if (!weights.has(name)) return;
+  throw Error({.what = "config.json says that the model has no such tensor (" + field + ")",
+               .where = weights.files()[weights.find(name).file] + ": tensor " + shown(name),
+               .expected = "weights and config.json that agree",
+               .fix = kFix});
+}
+
+}  // namespace
+
+std::vector<std::int64_t> ExpectedTensor::shape() const {
+  std::vector<std::int64_t> sizes;
+  for (const ExpectedDimension& d : dimensions) sizes.push_back(d.size);
+  return sizes;
+}
+
+std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
+  return Lister(config).list();
+}
+
+void check_weights(const ModelConfig& config, const SafetensorsReader& weights) {
+  for (const ExpectedTensor& tensor : expected_tensors(config)) check_present(tensor, weights);
+  // What a config that is too small would leave out without a word.
+  const WeightNames names(config.family);
+  check_absent(names.layer(config.layers, "input_norm"),
+               "num_hidden_layers is " + std::to_string(config.layers), weights);
+  if (!config.attention_bias)
+    check_absent(names.layer(0, "q_bias"), "no bias on q, k and v", weights);
+  if (config.qk_norm == QkNorm::none)
+    check_absent(names.layer(0, "q_norm"), "no norm of q and k", weights);
+  for (int l = 0; l < config.layers; ++l) {
+    if (config.layer_is_moe[static_cast<std::size_t>(l)]) {
+      const int experts = config.moe->router.experts;
+      check_absent(
+          names.expert(l, experts, "down"),
+          std::string(traits(config.family).experts_field) + " is " + std::to_string(experts),
+          weights);
+      if (config.moe->shared_hidden == 0)
+        check_absent(names.shared_expert(l, "down"), "no shared expert", weights);
+      if (!config.moe->expert.gated)
+        check_absent(names.expert(l, 0, "gate"), "experts are not gated", weights);
+    } else {
+      check_absent(names.router(l), "layer " + std::to_string(l) + " has no experts", weights);
+      if (!config.dense.gated)
+        check_absent(names.dense(l, "gate"), "dense layers are not gated", weights);
+    }
+  }
+}
+
+}  // namespace switchyard

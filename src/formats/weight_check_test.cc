@@ -1,0 +1,134 @@
+#include "formats/weight_check.h"
+
+#include <bit>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "support/errors.h"
+#include "support/memory_file_system.h"
+#include "support/tiny_model.h"
+
+namespace switchyard {
+namespace {
+
+using testing::HasSubstr;
+using testing_support::error_of;
+using testing_support::write_tiny_model;
+
+// What check_weights says about the weights of `written` under the config `claimed`.
+Error::Parts mismatch(const ModelConfig& written, const ModelConfig& claimed) {
+  testing_support::MemoryFileSystem fs;
+  write_tiny_model(fs, "m", written);
+  const SafetensorsReader reader(fs, "m");
+  return error_of([&] { check_weights(claimed, reader); });
+}
+
+TEST(WeightCheckTest, TinyModelsHoldWhatTheirConfigsSay) {
+  using namespace testing_support;
+  for (const ModelConfig& config :
+       {tiny_llama(), tiny_mistral(), tiny_qwen2(), tiny_mixtral(), tiny_olmoe(), tiny_qwen2_moe(),
+        tiny_qwen3_moe(), tiny_switchyard()}) {
+    for (const DType dtype : {DType::f32, DType::bf16}) {
+      MemoryFileSystem fs;
+      write_tiny_model(fs, "m", config, 3, dtype);
+      const SafetensorsReader reader(fs, "m");
+      const ModelConfig read = read_model_config(fs, "m");
+      EXPECT_TRUE(read == config);
+      EXPECT_NO_THROW(check_weights(read, reader)) << family_name(config.family);
+    }
+  }
+}
+
+TEST(WeightCheckTest, NamesTensorAndField) {
+  const ModelConfig mixtral = testing_support::tiny_mixtral();
+  ModelConfig claimed = mixtral;
+  claimed.vocab = 97;
+  auto error = mismatch(mixtral, claimed);
+  EXPECT_EQ(error.what, "the shape is [96, 32]");
+  EXPECT_EQ(error.where, "m/model.safetensors: tensor 'model.embed_tokens.weight'");
+  EXPECT_EQ(error.expected, "[97 (vocab_size), 32 (hidden_size)] as config.json says");
+
+  claimed = mixtral;
+  claimed.moe->expert.hidden = 25;
+  error = mismatch(mixtral, claimed);
+  EXPECT_THAT(error.where, HasSubstr("block_sparse_moe.experts.0.w1.weight"));
+  EXPECT_THAT(error.expected, HasSubstr("25 (intermediate_size)"));
+
+  claimed = mixtral;
+  claimed.layers = 3;
+  claimed.layer_is_moe.push_back(true);
+  error = mismatch(mixtral, claimed);
+  EXPECT_EQ(error.what, "the tensor is missing");
+  EXPECT_THAT(error.where, HasSubstr("model.layers.2.input_layernorm.weight"));
+
+  claimed = testing_support::tiny_olmoe();
+  claimed.moe->router.experts = 9;
+  error = mismatch(testing_support::tiny_olmoe(), claimed);
+  EXPECT_THAT(error.where, HasSubstr("mlp.gate.weight"));
+  EXPECT_THAT(error.expected, HasSubstr("9 (num_experts)"));
+}
+
+TEST(WeightCheckTest, PartsTheConfigDoesNotKnow) {
+  ModelConfig written = testing_support::tiny_switchyard();
+  ModelConfig claimed = written;
+  claimed.layers = 1;
+  claimed.layer_is_moe = {false};
+  claimed.moe.reset();
+  EXPECT_THAT(mismatch(written, claimed).what, HasSubstr("num_hidden_layers is 1"));
+
+  claimed = written;
+  claimed.moe->shared_hidden = 0;
+  EXPECT_THAT(mismatch(written, claimed).what, HasSubstr("no shared expert"));
+
+  written.qk_norm = QkNorm::per_head;
+  EXPECT_THAT(mismatch(written, testing_support::tiny_switchyard()).what,
+              HasSubstr("no norm of q and k"));
+
+  written = testing_support::tiny_switchyard();
+  written.attention_bias = true;
+  EXPECT_THAT(mismatch(written, testing_support::tiny_switchyard()).what, HasSubstr("no bias"));
+
+  // A hash router has no weights whose shape would give the number of experts away.
+  written = testing_support::tiny_switchyard();
+  written.moe->router = {};
+  written.moe->router.kind = routing::Kind::hash;
+  claimed = written;
+  claimed.moe->router.experts = 7;
+  EXPECT_THAT(mismatch(written, claimed).what, HasSubstr("switchyard.router.experts is 7"));
+}
+
+TEST(WeightCheckTest, WeightsMustBeFloating) {
+  const ModelConfig config = testing_support::tiny_llama();
+  testing_support::MemoryFileSystem fs;
+  fs.create_directories("m");
+  SafetensorsWriter writer;
+  for (const ExpectedTensor& tensor : expected_tensors(config)) {
+    std::size_t count = 1;
+    for (const std::int64_t n : tensor.shape()) count *= static_cast<std::size_t>(n);
+    writer.add(tensor.name, DType::i8, tensor.shape(), std::vector<std::byte>(count));
+  }
+  writer.commit(fs, "m/model.safetensors");
+  const SafetensorsReader reader(fs, "m");
+  EXPECT_EQ(error_of([&] { check_weights(config, reader); }).what, "the dtype is I8");
+}
+
+TEST(TinyModelTest, BytesDependOnSeedOnly) {
+  testing_support::MemoryFileSystem fs;
+  const ModelConfig config = testing_support::tiny_mixtral();
+  write_tiny_model(fs, "a", config, 1);
+  write_tiny_model(fs, "b", config, 1);
+  write_tiny_model(fs, "c", config, 2);
+  const std::string a = read_file(fs, "a/model.safetensors");
+  EXPECT_EQ(a, read_file(fs, "b/model.safetensors"));
+  EXPECT_NE(a, read_file(fs, "c/model.safetensors"));
+  // FNV-1a of one tensor's bits: numbers recorded elsewhere rely on them, on every platform.
+  std::uint64_t hash = 0xcbf29ce484222325ULL;
+  for (const float v : SafetensorsReader(fs, "a").read_f32("lm_head.weight")) {
+    hash = (hash ^ std::bit_cast<std::uint32_t>(v)) * 0x100000001b3ULL;
+  }
+  EXPECT_EQ(hash, 13495327782714132752U);
+}
+
+}  // namespace
+}  // namespace switchyard
