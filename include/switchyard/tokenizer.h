@@ -22,6 +22,10 @@
 
 namespace switchyard {
 
+namespace tokenizer {
+struct Parts;
+}
+
 struct EncodeOptions {
   bool add_special_tokens = true;    // what the file's post-processor adds: BOS, EOS
   bool parse_special_tokens = true;  // "<|endoftext|>" in the text becomes its token instead of its characters
@@ -33,7 +37,8 @@ struct DecodeOptions {
 
 class Tokenizer {
  public:
-  // `path`: a tokenizer.json, or a directory that holds one.
+  // `path`: a tokenizer.json, or a directory that holds one or GPT-2's pair encoder.json and vocab.bpe. Throws Error for
+  // what is damaged or asks for something not supported; what is: docs/formats/tokenizer.md.
   static Tokenizer load(FileSystem& fs, const std::string& path);
   static Tokenizer from_json(const nlohmann::json& json, const std::string& where);
 
@@ -41,7 +46,9 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
+  // Throws Error with the byte offset for text that is not UTF-8.
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
+  // Bytes that form no character become U+FFFD. Ids that no token has give no text, since models pad their vocabulary.
   std::string decode(std::span<const std::int32_t> ids, const DecodeOptions& options = {}) const;
 
   std::size_t vocab_size() const;  // highest id + 1
@@ -53,35 +60,42 @@ class Tokenizer {
   void save(FileSystem& fs, const std::string& path) const;
 
  private:
-  struct Impl;
-  explicit Tokenizer(std::unique_ptr<const Impl> impl);
-  std::unique_ptr<const Impl> impl_;
+  friend class StreamDecoder;
+  explicit Tokenizer(std::unique_ptr<const tokenizer::Parts> parts);
+  std::unique_ptr<const tokenizer::Parts> parts_;
 };
 
-// Decodes a growing sequence: push() returns the text that became certain, holding back bytes of an unfinished UTF-8
-// character.
+// Decodes a growing sequence: push() returns the text that became certain, holding back what a later token could still
+// change (bytes of an unfinished character). All pushes and finish() together give exactly what decode() gives.
+//
+// The tokenizer must outlive the decoder (it may be moved). One thread at a time.
 class StreamDecoder {
  public:
   explicit StreamDecoder(const Tokenizer& tokenizer, DecodeOptions options = {});
+  StreamDecoder(StreamDecoder&&) noexcept;
+  StreamDecoder& operator=(StreamDecoder&&) noexcept;
+  ~StreamDecoder();
+
   std::string push(std::int32_t id);
+  // The rest; afterwards the decoder starts anew.
   std::string finish();
 
  private:
-  const Tokenizer& tokenizer_;
-  DecodeOptions options_;
-  std::vector<std::int32_t> ids_;
-  std::size_t prefix_ = 0;
-  std::string pending_;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 struct BpeTrainerOptions {
   std::size_t vocab = 4096;      // entries in all: 256 bytes, special tokens, merges
   std::size_t min_frequency = 2; // pairs seen less often are not merged
   std::vector<std::string> special_tokens = {"<|endoftext|>"};
-  std::function<void(std::size_t merges, std::size_t total)> progress;
+  std::function<void(std::size_t merges, std::size_t total)> progress;  // called now and then, and at the end
 };
 
-// Trains a byte-level BPE tokenizer (GPT-2 pre-tokenisation) and returns it as a loadable tokenizer. Deterministic.
+// Trains a byte-level BPE tokenizer (GPT-2 pre-tokenisation) and returns it as a loadable tokenizer. Special tokens have
+// the first ids, then the bytes, then merges in the order found; special tokens inside documents are left out of the
+// counts. Deterministic: of pairs seen equally often the one with the lower ids merges first. Throws Error for a
+// document that is not UTF-8 and a vocabulary too small for bytes and special tokens.
 Tokenizer train_byte_level_bpe(std::span<const std::string> documents, const BpeTrainerOptions& options);
 
 }  // namespace switchyard
