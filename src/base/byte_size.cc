@@ -56,15 +56,13 @@ std::uint64_t parse_bytes(std::string_view text, std::string_view where) {
   if (!number || !factor) {
     throw Error({.what = fmt::format("'{}' is not a size", text),
                  .where = std::string(where),
-                 .expected = "a number of bytes such as 1.5GiB, 512MB or 1073741824",
-                 .fix = {}});
+                 .expected = "a number of bytes such as 1.5GiB, 512MB or 1073741824"});
   }
   const double bytes = std::floor(*number * *factor);
   if (!(bytes < 0x1p64)) {
     throw Error({.what = fmt::format("'{}' is too large", text),
                  .where = std::string(where),
-                 .expected = "less than 16 EiB",
-                 .fix = {}});
+                 .expected = "less than 16 EiB"});
   }
   return static_cast<std::uint64_t>(bytes);
 }
@@ -80,8 +78,7 @@ double parse_share(std::string_view text, std::string_view where) {
   if (!number || rest != "%" || !(*number > 0) || *number > 100) {
     throw Error({.what = fmt::format("'{}' is not a share", text),
                  .where = std::string(where),
-                 .expected = "more than 0% and at most 100%, such as 25%",
-                 .fix = {}});
+                 .expected = "more than 0% and at most 100%, such as 25%"});
   }
   return *number / 100;
 }

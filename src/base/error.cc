@@ -10,8 +10,11 @@ std::string one_line(const Error::Parts& parts) {
   if (!parts.where.empty()) line += " (" + parts.where + ")";
   if (!parts.expected.empty()) line += "; expected " + parts.expected;
   if (!parts.fix.empty()) line += "; " + parts.fix;
+  // Names from files may hold anything; a control character must not break the line or steer the
+  // terminal.
   for (char& c : line) {
-    if (c == '\n' || c == '\r') c = ' ';
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) c = ' ';
   }
   return line;
 }

@@ -56,7 +56,6 @@ Error posix_error(int error_number, std::string_view doing, std::string where) {
   what += known ? std::string(advice->reason) : std::system_category().message(error_number);
   return Error({.what = std::move(what),
                 .where = std::move(where),
-                .expected = {},
                 .fix = known ? std::string(advice->fix) : std::string()});
 }
 

@@ -145,7 +145,6 @@ struct ThreadPool::Impl {
       throw Error({.what = "cannot start thread " + std::to_string(workers.size() + 2) + " of " +
                            std::to_string(threads),
                    .where = "thread pool",
-                   .expected = {},
                    .fix = "use fewer threads (-t) or raise the limit (ulimit -u)"});
     }
   }
@@ -290,8 +289,7 @@ ThreadPool::ThreadPool(int threads) {
   if (threads < 0 || threads > kMaxThreads) {
     throw Error({.what = std::to_string(threads) + " threads",
                  .where = "number of threads",
-                 .expected = "1 to " + std::to_string(kMaxThreads) + ", or 0 for one per core",
-                 .fix = {}});
+                 .expected = "1 to " + std::to_string(kMaxThreads) + ", or 0 for one per core"});
   }
   impl_ = std::make_unique<Impl>(threads == 0 ? available_cores() : threads);
 }

@@ -84,8 +84,7 @@ class FaultyFileSystem::Reader final : public ReadableFile {
     const std::lock_guard lock(faults_->mutex);
     for (const PlaceInFile& cut : faults_->cuts) {
       if (path().ends_with(cut.path_end) && offset + out.size() > cut.offset) {
-        throw Error(
-            {.what = "read past the end of the file", .where = path(), .expected = {}, .fix = {}});
+        throw Error({.what = "read past the end of the file", .where = path()});
       }
     }
     for (const PlaceInFile& flip : faults_->flips) {

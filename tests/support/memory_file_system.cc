@@ -59,11 +59,10 @@ class MemoryFileSystem::Reader final : public ReadableFile {
     const std::lock_guard lock(shared_->mutex);
     const Bytes& content = file_->content;
     if (offset > content.size() || out.size() > content.size() - offset) {
-      throw Error(
-          {.what = "read past the end of the file",
-           .where = path_,
-           .expected = std::to_string(out.size()) + " bytes from offset " + std::to_string(offset),
-           .fix = {}});
+      throw Error({.what = "read past the end of the file",
+                   .where = path_,
+                   .expected = std::to_string(out.size()) + " bytes from offset " +
+                               std::to_string(offset)});
     }
     std::copy_n(content.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
   }
