@@ -1,0 +1,111 @@
+#include "formats/data/text.h"
+
+#include <cstdint>
+
+#include "switchyard/error.h"
+
+#include "base/check.h"
+#include "formats/data/source.h"
+
+namespace switchyard::data {
+namespace {
+
+std::string_view without_line_ends(std::string_view text) {
+  const auto begin = text.find_first_not_of("\r\n");
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of("\r\n") - begin + 1);
+}
+
+}  // namespace
+
+std::optional<std::size_t> first_invalid_utf8(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
+  for (std::size_t i = 0; i < text.size();) {
+    const std::uint8_t lead = byte(i);
+    if (lead < 0x80) {
+      ++i;
+      continue;
+    }
+    // Length and the range of the second byte, which rules out overlong forms, surrogates and what
+    // is beyond U+10FFFF (Unicode standard, table 3-7).
+    std::size_t length = 0;
+    std::uint8_t low = 0x80;
+    std::uint8_t high = 0xbf;
+    if (lead >= 0xc2 && lead <= 0xdf) {
+      length = 2;
+    } else if (lead >= 0xe0 && lead <= 0xef) {
+      length = 3;
+      if (lead == 0xe0) low = 0xa0;
+      if (lead == 0xed) high = 0x9f;
+    } else if (lead >= 0xf0 && lead <= 0xf4) {
+      length = 4;
+      if (lead == 0xf0) low = 0x90;
+      if (lead == 0xf4) high = 0x8f;
+    }
+    if (length == 0 || text.size() - i < length || byte(i + 1) < low || byte(i + 1) > high)
+      return i;
+    for (std::size_t k = 2; k < length; ++k) {
+      if ((byte(i + k) & 0xc0) != 0x80) return i;
+    }
+    i += length;
+  }
+  return std::nullopt;
+}
+
+std::string read_text(FileSystem& fs, const std::string& path) {
+  std::string text = read_bytes(fs, path);
+  if (const auto offset = first_invalid_utf8(text)) {
+    throw Error({.what = "the text is not UTF-8 at byte " + std::to_string(*offset),
+                 .where = path,
+                 .expected = "UTF-8",
+                 .fix = "convert it, for example with: iconv -f ISO-8859-1 -t UTF-8"});
+  }
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  return text;
+}
+
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.push_back(line);
+    if (end == std::string_view::npos) break;
+    text.remove_prefix(end + 1);
+  }
+  return lines;
+}
+
+std::vector<std::string_view> split_documents(std::string_view text, std::string_view separator) {
+  SWITCHYARD_CHECK(!separator.empty());
+  std::vector<std::string_view> documents;
+  for (bool more = true; more;) {
+    const auto end = text.find(separator);
+    more = end != std::string_view::npos;
+    const std::string_view document = without_line_ends(text.substr(0, end));
+    if (!document.empty()) documents.push_back(document);
+    if (more) text.remove_prefix(end + separator.size());
+  }
+  return documents;
+}
+
+std::vector<MarkedDocument> split_marked_documents(std::string_view text) {
+  std::vector<MarkedDocument> documents;
+  const char* begin = nullptr;
+  const auto finish = [&](const char* end) {
+    if (documents.empty()) return;
+    documents.back().text = without_line_ends({begin, static_cast<std::size_t>(end - begin)});
+  };
+  for (const std::string_view line : split_lines(text)) {
+    if (line.size() < 5 || !line.starts_with("<|") || !line.ends_with("|>")) continue;
+    finish(line.data());
+    begin = line.data() + line.size();
+    documents.push_back({.name = line.substr(2, line.size() - 4), .text = {}});
+  }
+  finish(text.data() + text.size());
+  return documents;
+}
+
+}  // namespace switchyard::data
