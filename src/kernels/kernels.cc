@@ -1,7 +1,6 @@
 #include "kernels/kernels.h"
 
 #include <bit>
-#include <iterator>
 #include <string>
 
 #include "switchyard/error.h"
@@ -32,30 +31,27 @@ std::span<const KernelSet> all() {
   return sets;
 }
 
-const KernelSet& best() {
-  const auto sets = all();
-  for (auto set = sets.rbegin(); set != sets.rend(); ++set) {
-    if (set->supported()) return *set;
-  }
-  return sets.front();
-}
+const KernelSet& best() { return choose(all(), "auto"); }
 
-const KernelSet& by_name(std::string_view name) {
-  if (name == "auto") return best();
+const KernelSet& by_name(std::string_view name) { return choose(all(), name); }
+
+const KernelSet& choose(std::span<const KernelSet> sets, std::string_view name) {
+  const KernelSet* named = nullptr;
+  const KernelSet* fastest = nullptr;
   std::string usable = "auto";
-  bool known = false;
-  for (const KernelSet& set : all()) {
-    const bool supported = set.supported();
-    if (set.name == name) {
-      if (supported) return set;
-      known = true;
-    }
-    if (supported) usable += ", " + std::string(set.name);
+  for (const KernelSet& set : sets) {
+    if (set.name == name) named = &set;
+    if (!set.supported()) continue;
+    fastest = &set;
+    usable += ", " + std::string(set.name);
   }
-  throw Error({.what = known ? "this CPU does not run this kernel set" : "unknown kernel set",
-               .where = "kernels '" + std::string(name) + "'",
-               .expected = "one of " + usable,
-               .fix = "leave it at auto for the fastest"});
+  if (name == "auto" && fastest != nullptr) return *fastest;
+  if (named != nullptr && named->supported()) return *named;
+  throw Error(
+      {.what = named != nullptr ? "this CPU does not run this kernel set" : "unknown kernel set",
+       .where = "kernels '" + std::string(name) + "'",
+       .expected = "one of " + usable,
+       .fix = "leave it at auto for the fastest"});
 }
 
 float to_float(Bf16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value) << 16); }

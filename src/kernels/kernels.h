@@ -73,6 +73,8 @@ const KernelSet& best();
 // The set of that name; throws Error if it does not exist or this CPU cannot run it. "auto" is
 // best().
 const KernelSet& by_name(std::string_view name);
+// The same choice among `sets`, which may list what this CPU lacks.
+const KernelSet& choose(std::span<const KernelSet> sets, std::string_view name);
 
 float to_float(Bf16 value);
 Bf16 to_bf16(float value);  // round to nearest even

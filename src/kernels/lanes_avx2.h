@@ -64,6 +64,25 @@ inline void store_first(float* p, const Lanes& a, std::size_t count) {
   if (n > 8) _mm256_maskstore_ps(p + 8, mask_below(n - 8), a.high);
 }
 
+using Part = __m256;
+constexpr std::size_t kParts = 2;
+template <std::size_t P>
+inline Part& part(Lanes& a) {
+  return P == 0 ? a.low : a.high;
+}
+template <std::size_t P>
+inline Part load_part(const float* p) {
+  Part value = _mm256_loadu_ps(p + P * 8);
+  // Without this, GCC loads the value again for each of its uses, and loads are what is scarce.
+  asm("" : "+x"(value));
+  return value;
+}
+template <std::size_t P>
+inline Part load_part(const Bf16* p) {
+  return widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + P * 8)));
+}
+inline Part fma(Part a, Part b, Part c) { return _mm256_fmadd_ps(a, b, c); }
+
 inline Lanes add(const Lanes& a, const Lanes& b) {
   return {_mm256_add_ps(a.low, b.low), _mm256_add_ps(a.high, b.high)};
 }

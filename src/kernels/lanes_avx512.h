@@ -45,6 +45,18 @@ inline void store_first(float* p, const Lanes& a, std::size_t count) {
   _mm512_mask_storeu_ps(p, mask_below(count), a.v);
 }
 
+using Part = __m512;
+constexpr std::size_t kParts = 1;
+template <std::size_t P>
+inline Part& part(Lanes& a) {
+  return a.v;
+}
+template <std::size_t P, typename Element>
+inline Part load_part(const Element* p) {
+  return load(p).v;
+}
+inline Part fma(Part a, Part b, Part c) { return _mm512_fmadd_ps(a, b, c); }
+
 inline Lanes add(const Lanes& a, const Lanes& b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Lanes subtract(const Lanes& a, const Lanes& b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Lanes multiply(const Lanes& a, const Lanes& b) { return {_mm512_mul_ps(a.v, b.v)}; }

@@ -61,6 +61,19 @@ inline void store_first(float* p, const Lanes& a, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) p[i] = a.v[i];
 }
 
+// The registers that make up Lanes, for code that must count them: part P holds 16 / kParts of the
+// floats.
+using Part = Lanes;
+constexpr std::size_t kParts = 1;
+template <std::size_t P>
+inline Part& part(Lanes& a) {
+  return a;
+}
+template <std::size_t P, typename Element>
+inline Part load_part(const Element* p) {
+  return load(p);
+}
+
 inline Lanes add(const Lanes& a, const Lanes& b) {
   return each([&](std::size_t i) { return a.v[i] + b.v[i]; });
 }
