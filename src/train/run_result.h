@@ -1,0 +1,31 @@
+// What a run came to: result.json in its directory.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+namespace switchyard::train {
+
+struct RunResult {
+  bool finished = false;  // false: stopped on request, a checkpoint is there
+  std::int64_t step = 0;
+  double train_loss = 0;  // mean cross entropy of the last step
+  double valid_loss = 0;  // of the exported weights
+  std::int64_t best_step = 0;
+  bool stopped_early = false;
+  std::uint64_t parameters = 0;
+  std::uint64_t active_parameters = 0;
+  double seconds = 0;  // spent in training, over all sessions
+  double tokens_per_second = 0;
+  double valid_perplexity = 0;
+  double valid_bits_per_byte = 0;
+  std::optional<double> test_loss, test_perplexity, test_word_perplexity, test_bits_per_byte;
+  std::string weights_hash;  // XXH3-64 of the last step's weights, as hex
+};
+
+nlohmann::json to_json(const RunResult& result);
+RunResult run_result_from_json(const nlohmann::json& json, const std::string& where);
+
+}  // namespace switchyard::train

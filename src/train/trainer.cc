@@ -1,0 +1,339 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <xxhash.h>
+
+#include <torch/torch.h>
+
+#include "switchyard/error.h"
+
+#include "base/check.h"
+#include "models/checkpoint_io.h"
+#include "train/checkpoint.h"
+#include "train/corpus.h"
+#include "train/evaluate.h"
+#include "train/flops.h"
+#include "train/run_directory.h"
+#include "train/run_files.h"
+#include "train/run_log.h"
+#include "train/schedule.h"
+#include "train/torch_threads.h"
+#include "train/training_step.h"
+#include "train/window_sampler.h"
+
+namespace switchyard::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+std::string hash_of(const std::vector<NamedTensor>& tensors) {
+  std::uint64_t hash = 0;
+  for (const NamedTensor& tensor : tensors) {
+    const torch::Tensor cpu = tensor.value.detach().to(torch::kCPU).contiguous();
+    hash = XXH3_64bits_withSeed(cpu.data_ptr(), cpu.nbytes(), hash);
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+// One run in one directory. Everything a checkpoint holds is in state_, model_ and nothing else.
+class Run {
+ public:
+  Run(FileSystem& fs, const Recipe& recipe, const RunOptions& options)
+      : fs_(fs),
+        recipe_(recipe),
+        options_(options),
+        directory_{recipe.output.directory},
+        total_steps_(recipe.total_steps()),
+        corpus_(load_corpus(fs, recipe.data, directory_.cache(), options.say)),
+        config_(model_config(recipe, corpus_.vocab(), corpus_.end_of_text)),
+        model_(config_, recipe.train, recipe.model.dropout, options.device),
+        sampler_(corpus_.train.size(), recipe.data.sequence, recipe.train.seed) {}
+
+  RunResult operator()();
+
+ private:
+  void start();
+  void restore(std::int64_t step);
+  void train_one_step();
+  bool due(int every) const { return every > 0 && state_.step % every == 0; }
+  void check_routers();
+  void log_step(const StepOutcome& outcome, double lr, double seconds);
+  void evaluate_now();
+  void save_best();
+  void checkpoint();
+  void prune();
+  RunResult finish();
+  std::vector<torch::Tensor> next_batches();
+
+  FileSystem& fs_;
+  const Recipe& recipe_;
+  const RunOptions& options_;
+  RunDirectory directory_;
+  std::int64_t total_steps_;
+  Corpus corpus_;
+  ModelConfig config_;
+  TrainableModel model_;
+  WindowSampler sampler_;
+  std::unique_ptr<RunLog> log_;
+  TrainState state_;
+  double peak_gflops_ = 0;
+  std::int64_t checkpointed_step_ = 0;
+  bool routers_checked_ = false;
+  bool stopped_early_ = false;
+};
+
+RunResult Run::operator()() {
+  start();
+  while (state_.step < total_steps_ && !stopped_early_) {
+    if (options_.stop.stop_requested()) {
+      if (state_.step > checkpointed_step_) checkpoint();
+      RunResult result;
+      result.step = state_.step;
+      result.train_loss = state_.last_loss;
+      return result;
+    }
+    train_one_step();
+  }
+  return finish();
+}
+
+void Run::start() {
+  const std::vector<std::int64_t> steps = list_steps(fs_, directory_.checkpoints());
+  if (!options_.resume && !steps.empty()) {
+    throw Error({.what = fmt::format("the directory already holds a run at step {}", steps.back()),
+                 .where = directory_.root,
+                 .expected = "an empty directory, or --resume",
+                 .fix = "add --resume to go on, or give another directory with --out"});
+  }
+  remove_unfinished(fs_, directory_.checkpoints());
+  remove_unfinished(fs_, directory_.best());
+  if (steps.empty()) {
+    write_file_atomically(fs_, directory_.recipe(), to_toml(recipe_));
+  } else {
+    check_same_recipe(fs_, directory_.recipe(), recipe_);
+    restore(steps.back());
+    options_.say(fmt::format("going on from step {}", state_.step));
+  }
+  log_ = std::make_unique<RunLog>(fs_, directory_.log(), steps.empty() ? -1 : state_.step);
+  peak_gflops_ = options_.device.is_cpu() ? measure_gemm_gflops() : 0.0;
+  if (steps.empty()) {
+    log_->write({{"event", "start"},
+                 {"step", 0},
+                 {"name", recipe_.name},
+                 {"parameters", config_.parameters()},
+                 {"active_parameters", config_.active_parameters()},
+                 {"train_tokens", corpus_.train.size()},
+                 {"valid_tokens", corpus_.valid.size()},
+                 {"steps", total_steps_},
+                 {"gemm_gflops", peak_gflops_}});
+  }
+  options_.say(
+      fmt::format("{} weights, {} active for a token; {} training tokens, {} steps of {} tokens "
+                  "({:.1f} epochs)",
+                  config_.parameters(), config_.active_parameters(), corpus_.train.size(),
+                  total_steps_, recipe_.tokens_per_step(),
+                  static_cast<double>(total_steps_ * recipe_.tokens_per_step()) /
+                      static_cast<double>(corpus_.train.size())));
+}
+
+void Run::restore(std::int64_t step) {
+  const std::string from = directory_.checkpoints() + "/" + step_name(step);
+  state_ = load_state(fs_, from);
+  if (state_.data_key != corpus_.train.key()) {
+    throw Error({.what = "the training text or the tokenizer is not the one this run began with",
+                 .where = from,
+                 .expected = "unchanged data for --resume",
+                 .fix = "put the old text back, or start anew in another directory with --out"});
+  }
+  load_tensors(fs_, from + "/model.safetensors", model_.weights());
+  load_tensors(fs_, from + "/optimizer.safetensors", model_.optimizer().state());
+  model_.optimizer().set_steps(state_.step);
+  checkpointed_step_ = state_.step;
+  stopped_early_ =
+      recipe_.train.patience > 0 && state_.evaluations_since_best >= recipe_.train.patience;
+}
+
+std::vector<torch::Tensor> Run::next_batches() {
+  const std::int64_t rows = recipe_.train.batch;
+  const std::int64_t columns = recipe_.data.sequence + 1;
+  std::vector<torch::Tensor> batches;
+  for (int pass = 0; pass < recipe_.train.accumulation; ++pass) {
+    torch::Tensor ids = torch::empty({rows, columns}, torch::kInt64);
+    for (std::int64_t row = 0; row < rows; ++row) {
+      corpus_.train.read(sampler_.begin(state_.windows++),
+                         std::span(ids.data_ptr<std::int64_t>() + row * columns,
+                                   static_cast<std::size_t>(columns)));
+    }
+    batches.push_back(std::move(ids));
+  }
+  return batches;
+}
+
+void Run::train_one_step() {
+  const auto begin = Clock::now();
+  const bool log_this = (state_.step + 1) % recipe_.train.log_every == 0 || state_.step == 0;
+  const double lr =
+      learning_rate(recipe_.train.schedule, recipe_.train.optimizer.lr, state_.step, total_steps_);
+  const StepOutcome outcome = model_.step(next_batches(), state_.step, lr);
+  ++state_.step;
+  state_.last_loss = outcome.loss;
+  state_.loss_sum += outcome.loss;
+  ++state_.loss_count;
+  const double seconds = seconds_since(begin);
+  state_.seconds += seconds;
+  if (!routers_checked_) check_routers();
+  if (log_this) log_step(outcome, lr, seconds);
+  options_.on_step(
+      {.step = state_.step,
+       .steps = total_steps_,
+       .loss = outcome.loss,
+       .tokens_per_second = static_cast<double>(recipe_.tokens_per_step()) / seconds,
+       .valid_loss = state_.best_step > 0 ? std::optional(state_.last_valid_loss) : std::nullopt});
+  const bool last = state_.step == total_steps_;
+  if (due(recipe_.train.eval_every) || last) evaluate_now();
+  if (due(recipe_.train.checkpoint_every) || last || stopped_early_) checkpoint();
+}
+
+// Once a session: what cannot learn now will not learn later either.
+void Run::check_routers() {
+  routers_checked_ = true;
+  for (const std::string& line : model_.router_warnings()) {
+    options_.warn(line);
+    log_->write({{"event", "warning"}, {"step", state_.step}, {"what", line}});
+  }
+}
+
+void Run::log_step(const StepOutcome& outcome, double lr, double seconds) {
+  const auto tokens = static_cast<double>(recipe_.tokens_per_step());
+  // Backward costs twice the forward pass.
+  const double gflops = 3.0 * static_cast<double>(config_.flops_per_token(recipe_.data.sequence)) *
+                        tokens / seconds * 1e-9;
+  nlohmann::json line = {{"event", "step"},
+                         {"step", state_.step},
+                         {"tokens", state_.step * recipe_.tokens_per_step()},
+                         {"loss", outcome.loss},
+                         {"mean_loss", state_.loss_sum / static_cast<double>(state_.loss_count)},
+                         {"lr", lr},
+                         {"gradient_norm", outcome.gradient_norm},
+                         {"tokens_per_second", tokens / seconds},
+                         {"gflops", gflops}};
+  if (peak_gflops_ > 0) line["gemm_share"] = gflops / peak_gflops_;
+  if (model_.routers().any()) {
+    const RouterStats stats = model_.routers().stats();
+    line["router"] = {{"loss", outcome.router_loss},        {"load_max", stats.load_max},
+                      {"load_entropy", stats.load_entropy}, {"entropy", stats.router_entropy},
+                      {"dead_experts", stats.dead},         {"dropped", stats.dropped}};
+  }
+  log_->write(line);
+  state_.loss_sum = 0;
+  state_.loss_count = 0;
+}
+
+void Run::evaluate_now() {
+  const Evaluation result =
+      evaluate(model_.compute(), corpus_.valid, recipe_.data.sequence, recipe_.train.batch,
+               static_cast<std::uint64_t>(recipe_.train.eval_windows), options_.device);
+  const double loss = result.loss();
+  state_.last_valid_loss = loss;
+  log_->write({{"event", "evaluation"},
+               {"step", state_.step},
+               {"valid_loss", loss},
+               {"valid_perplexity", result.perplexity()}});
+  if (state_.best_step == 0 || loss < state_.best_loss) {
+    state_.best_loss = loss;
+    state_.best_step = state_.step;
+    state_.evaluations_since_best = 0;
+    if (recipe_.output.best) save_best();
+  } else {
+    ++state_.evaluations_since_best;
+  }
+  if (recipe_.train.patience > 0 && state_.evaluations_since_best >= recipe_.train.patience) {
+    stopped_early_ = true;
+    options_.say(fmt::format("stopping early: no improvement since step {}", state_.best_step));
+  }
+}
+
+void Run::save_best() { save_step(fs_, directory_.best(), state_, {{"model", model_.weights()}}); }
+
+void Run::checkpoint() {
+  state_.data_key = corpus_.train.key();
+  log_->sync();
+  save_step(fs_, directory_.checkpoints(), state_,
+            {{"model", model_.weights()}, {"optimizer", model_.optimizer().state()}});
+  checkpointed_step_ = state_.step;
+  prune();
+  write_file_atomically(fs_, directory_.curves(),
+                        draw_curves(read_log(fs_, directory_.log()), recipe_.name));
+}
+
+// Best weights are needed as long as a checkpoint refers to them.
+void Run::prune() {
+  std::vector<std::int64_t> steps = list_steps(fs_, directory_.checkpoints());
+  const auto keep = static_cast<std::size_t>(recipe_.train.keep_checkpoints);
+  if (steps.size() > keep)
+    steps.erase(steps.begin(), steps.end() - static_cast<std::ptrdiff_t>(keep));
+  std::vector<std::int64_t> best;
+  for (const std::int64_t step : steps) {
+    best.push_back(load_state(fs_, directory_.checkpoints() + "/" + step_name(step)).best_step);
+  }
+  keep_steps(fs_, directory_.checkpoints(), steps);
+  keep_steps(fs_, directory_.best(), best);
+}
+
+RunResult Run::finish() {
+  RunResult out;
+  out.finished = true;
+  out.step = state_.step;
+  out.train_loss = state_.last_loss;
+  out.best_step = state_.best_step;
+  out.stopped_early = stopped_early_;
+  out.parameters = config_.parameters();
+  out.active_parameters = config_.active_parameters();
+  out.seconds = state_.seconds;
+  out.tokens_per_second =
+      static_cast<double>(state_.step * recipe_.tokens_per_step()) / state_.seconds;
+  out.weights_hash = hash_of(model_.weights());
+  if (recipe_.output.best && state_.best_step != state_.step) {
+    load_tensors(fs_, directory_.best() + "/" + step_name(state_.best_step) + "/model.safetensors",
+                 model_.weights());
+  }
+  const auto score = [&](const TokenFile& text) {
+    return evaluate(model_.compute(), text, recipe_.data.sequence, recipe_.train.batch, 0,
+                    options_.device);
+  };
+  const Evaluation valid = score(corpus_.valid);
+  out.valid_loss = valid.loss();
+  out.valid_perplexity = valid.perplexity();
+  out.valid_bits_per_byte = text_score(valid, corpus_.valid).bits_per_byte;
+  if (corpus_.test) {
+    const Evaluation test = score(*corpus_.test);
+    const TextScore units = text_score(test, *corpus_.test);
+    out.test_loss = test.loss();
+    out.test_perplexity = units.token_perplexity;
+    out.test_word_perplexity = units.word_perplexity;
+    out.test_bits_per_byte = units.bits_per_byte;
+  }
+  export_run(fs_, recipe_, model_.master(), corpus_.tokenizer, directory_.model());
+  write_file_atomically(fs_, directory_.curves(),
+                        draw_curves(read_log(fs_, directory_.log()), recipe_.name));
+  write_file_atomically(fs_, directory_.result(), to_json(out).dump(2) + "\n");
+  return out;
+}
+
+}  // namespace
+
+RunResult run_training(FileSystem& fs, const Recipe& recipe, const RunOptions& options) {
+  set_torch_threads(recipe.train.threads);
+  fs.create_directories(recipe.output.directory);
+  return Run(fs, recipe, options)();
+}
+
+}  // namespace switchyard::train
