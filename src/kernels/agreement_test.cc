@@ -181,7 +181,9 @@ TEST(VectorAgreement, Activations) {
                                                             {"gelu", &KernelSet::gelu},
                                                             {"gelu_tanh", &KernelSet::gelu_tanh},
                                                             {"relu", &KernelSet::relu}};
-  for (const auto& [name, activation] : activations) {
+  for (const auto& entry : activations) {
+    const char* const name = entry.first;
+    const Activation activation = entry.second;
     for (const std::size_t n : lengths()) {
       const auto gate = interesting_numbers(n);
       const Guarded<float> up{std::span<const float>(normal_numbers(n, 4))};
