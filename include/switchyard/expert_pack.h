@@ -32,11 +32,11 @@ namespace switchyard::experts {
 
 // One matrix inside a slab.
 struct Part {
-  std::string name;  // "gate", "up", "down"
+  std::string name{};  // "gate", "up", "down"
   DType dtype = DType::f32;
-  std::vector<std::int64_t> shape;  // [out, in]
-  std::size_t extent = 0;           // which extent of the slab holds it
-  std::uint64_t offset = 0;         // from the start of that extent
+  std::vector<std::int64_t> shape{};  // [out, in]
+  std::size_t extent = 0;             // which extent of the slab holds it
+  std::uint64_t offset = 0;           // from the start of that extent
   std::uint64_t bytes = 0;
 };
 

@@ -46,7 +46,7 @@ struct Extent {
 // One slab: its extents in the order in which the compute side wants them. A packed slab has one
 // extent that holds all parts; an in-place slab of a safetensors file has one extent a tensor.
 struct Slab {
-  std::vector<Extent> extents;
+  std::vector<Extent> extents{};
   std::uint64_t checksum = 0;  // XXH3-64 over the extents' bytes in order; 0: none recorded
   std::uint64_t bytes() const;
 };
