@@ -86,4 +86,13 @@ void expert_scores(Score score, std::span<const float> logits, std::span<float> 
   }
 }
 
+void expert_probs(Score score, std::span<const float> logits, std::span<float> probs) {
+  if (score == Score::softmax) {
+    std::ranges::copy(logits, probs.begin());
+  } else {
+    std::ranges::transform(logits, probs.begin(), log_sigmoid);
+  }
+  softmax_in_place(probs);
+}
+
 }  // namespace switchyard::routing

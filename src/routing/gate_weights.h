@@ -25,4 +25,8 @@ void gate_weights(const Config& config, std::span<const float> logits,
 // score[e] of every expert: probability under softmax, or sigmoid. What selection adds its bias to.
 void expert_scores(Score score, std::span<const float> logits, std::span<float> scores);
 
+// Probability of every expert, summing to 1: softmax, or sigmoids divided by their sum. What losses
+// and statistics see.
+void expert_probs(Score score, std::span<const float> logits, std::span<float> probs);
+
 }  // namespace switchyard::routing

@@ -1,0 +1,69 @@
+#include "base/check.h"
+#include "models/routers/choose.h"
+#include "models/routers/gate.h"
+#include "models/routers/router.h"
+#include "models/routers/router_losses.h"
+
+namespace switchyard::models {
+namespace {
+
+Choice forced_choice(const RouterInputs& inputs, std::int64_t items, const torch::Device& device) {
+  SWITCHYARD_CHECK(inputs.forced.dim() == 2 && inputs.forced.size(0) == items);
+  Choice choice;
+  choice.indices = inputs.forced.to(device, torch::kInt64);
+  return choice;
+}
+
+torch::Tensor gate_weights(const routing::Config& config, const RouterInputs& inputs,
+                           const torch::Tensor& g, const torch::Tensor& valid) {
+  if (inputs.forced_weights.defined()) {
+    SWITCHYARD_CHECK(inputs.forced.defined());
+    SWITCHYARD_CHECK(inputs.forced_weights.sizes() == inputs.forced.sizes());
+    return inputs.forced_weights.to(g.options()) * valid;
+  }
+  return apply_gate(config, g, valid);
+}
+
+}  // namespace
+
+RouterOutput route(const routing::Config& config, const torch::Tensor& logits,
+                   const torch::Tensor& selection_bias, std::int64_t items,
+                   const torch::Device& device, const RouterInputs& inputs, RouterState& state) {
+  SWITCHYARD_CHECK(!logits.defined() || (logits.size(0) == items && logits.device() == device));
+
+  const auto choice = inputs.forced.defined()
+                          ? forced_choice(inputs, items, device)
+                          : choose(config,
+                                   {.logits = logits.defined() ? logits.detach() : logits,
+                                    .selection_bias = selection_bias,
+                                    .token_ids = inputs.token_ids,
+                                    .item_ids = inputs.item_ids,
+                                    .items = items,
+                                    .experts_per_token = inputs.experts_per_token,
+                                    .device = device},
+                                   state);
+
+  RouterOutput out;
+  out.logits = logits;
+  if (logits.defined()) out.probs = router_probs(config.score, logits);
+  const auto g = gate_values(config, logits, out.probs, choice.indices);
+  out.losses = router_losses(config, logits, out.probs, choice.indices, g, inputs.mask);
+
+  auto valid = choice.indices >= 0;
+  const auto weights = gate_weights(config, inputs, g, valid);
+  auto counted = inputs.mask.defined() ? valid.logical_and(inputs.mask.unsqueeze(1)) : valid;
+  if (choice.kept.defined()) {
+    out.dropped = counted.logical_and(~choice.kept).sum().item<std::int64_t>();
+    counted = counted.logical_and(choice.kept);
+    valid = valid.logical_and(choice.kept);
+    out.weights = weights * valid;
+    out.indices = choice.indices.masked_fill(~valid, routing::kNoExpert);
+  } else {
+    out.weights = weights;
+    out.indices = choice.indices;
+  }
+  out.counts = count_experts(out.indices, counted, config.experts);
+  return out;
+}
+
+}  // namespace switchyard::models
