@@ -15,15 +15,17 @@ namespace switchyard::models {
 
 struct Choice {
   torch::Tensor indices;  // [N, K'] int64, best first, routing::kNoExpert where there is none
-  torch::Tensor kept;     // [N, K'] bool: not lost to capacity; undefined: all are kept
+  // [N, K'] bool: lost to capacity, whether dropped (the entry of indices stays) or never given a
+  // place (it is kNoExpert); undefined: none is.
+  torch::Tensor lost;
 };
 
 // What routing::route needs besides Config. logits [N, R] carry no gradient.
 struct ChooseInputs {
-  torch::Tensor logits;          // [N, R] or undefined
-  torch::Tensor selection_bias;  // [R] or undefined
-  torch::Tensor token_ids;       // [N] or undefined
-  torch::Tensor item_ids;        // [N] or undefined
+  torch::Tensor logits{};          // [N, R] or undefined
+  torch::Tensor selection_bias{};  // [R] or undefined
+  torch::Tensor token_ids{};       // [N] or undefined
+  torch::Tensor item_ids{};        // [N] or undefined
   std::int64_t items = 0;
   int experts_per_token = 0;  // 0: Config's
   torch::Device device = torch::kCPU;

@@ -74,7 +74,7 @@ Choice choose_on_device(const routing::Config& config, const ChooseInputs& input
     const auto flat = choice.indices.reshape({-1});
     const auto queue = torch::one_hot(flat, config.experts).cumsum(0);
     const auto place = queue.gather(1, flat.unsqueeze(1)).view_as(choice.indices);
-    choice.kept = place <= static_cast<std::int64_t>(capacity);
+    choice.lost = place > static_cast<std::int64_t>(capacity);
   }
   return choice;
 }

@@ -39,17 +39,17 @@ torch::Tensor to_indices(const routing::Decision& decision, std::int64_t width) 
 }
 
 // Items in order, each best first, as routing::route does.
-torch::Tensor keep_within(const torch::Tensor& indices, int experts, std::uint32_t capacity) {
-  auto kept = torch::empty(indices.sizes(), torch::kBool);
+torch::Tensor lost_over(const torch::Tensor& indices, int experts, std::uint32_t capacity) {
+  auto lost = torch::empty(indices.sizes(), torch::kBool);
   std::vector<std::uint32_t> load(static_cast<std::size_t>(experts), 0);
   const auto expert = view<std::int64_t>(indices);
-  auto* keep = kept.data_ptr<bool>();
+  auto* is_lost = lost.data_ptr<bool>();
   for (std::size_t a = 0; a < expert.size(); ++a) {
     auto& taken = load[static_cast<std::size_t>(expert[a])];
-    keep[a] = taken < capacity;
-    if (keep[a]) ++taken;
+    is_lost[a] = taken >= capacity;
+    if (!is_lost[a]) ++taken;
   }
-  return kept;
+  return lost;
 }
 
 }  // namespace
@@ -86,7 +86,9 @@ Choice choose_on_host(const routing::Config& config, const ChooseInputs& inputs,
   if (drops) {
     const auto capacity =
         routing::expert_capacity(config, static_cast<std::size_t>(inputs.items), k);
-    choice.kept = keep_within(choice.indices, config.experts, capacity).to(inputs.device);
+    choice.lost = lost_over(choice.indices, config.experts, capacity).to(inputs.device);
+  } else if (config.capacity_factor > 0.0F) {
+    choice.lost = (choice.indices < 0).to(inputs.device);
   }
   choice.indices = choice.indices.to(inputs.device);
   return choice;

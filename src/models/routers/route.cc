@@ -50,19 +50,18 @@ RouterOutput route(const routing::Config& config, const torch::Tensor& logits,
   out.losses = router_losses(config, logits, out.probs, choice.indices, g, inputs.mask);
 
   auto valid = choice.indices >= 0;
-  const auto weights = gate_weights(config, inputs, g, valid);
-  auto counted = inputs.mask.defined() ? valid.logical_and(inputs.mask.unsqueeze(1)) : valid;
-  if (choice.kept.defined()) {
-    out.dropped = counted.logical_and(~choice.kept).sum().item<std::int64_t>();
-    counted = counted.logical_and(choice.kept);
-    valid = valid.logical_and(choice.kept);
-    out.weights = weights * valid;
-    out.indices = choice.indices.masked_fill(~valid, routing::kNoExpert);
-  } else {
-    out.weights = weights;
-    out.indices = choice.indices;
+  out.indices = choice.indices;
+  out.weights = gate_weights(config, inputs, g, valid);
+  const auto count = [&](const torch::Tensor& assignments) {
+    return inputs.mask.defined() ? assignments.logical_and(inputs.mask.unsqueeze(1)) : assignments;
+  };
+  if (choice.lost.defined()) {
+    out.dropped = count(choice.lost).sum().item<std::int64_t>();
+    valid = valid.logical_and(~choice.lost);
+    out.weights = out.weights * valid;
+    out.indices = out.indices.masked_fill(~valid, routing::kNoExpert);
   }
-  out.counts = count_experts(out.indices, counted, config.experts);
+  out.counts = count_experts(out.indices, count(valid), config.experts);
   return out;
 }
 

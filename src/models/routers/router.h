@@ -33,28 +33,28 @@ struct RouterState {
   std::uint64_t step = 0;
   std::uint32_t pass = 0;
   std::uint32_t layer = 0;
-  torch::Tensor recurrent;  // [N, width], undefined at the start of a pass; with gradient
+  torch::Tensor recurrent{};  // [N, width], undefined at the start of a pass; with gradient
 };
 
 // What one layer's call may give besides x. Every tensor may be left undefined.
 struct RouterInputs {
-  torch::Tensor token_ids;  // [N] int64; needed by hash
-  torch::Tensor item_ids;   // [N] int64 >= 0; names items in random streams, see routing::Inputs
-  torch::Tensor mask;       // [N] bool, false for padding
+  torch::Tensor token_ids{};  // [N] int64; needed by hash
+  torch::Tensor item_ids{};   // [N] int64 >= 0; names items in random streams, see routing::Inputs
+  torch::Tensor mask{};       // [N] bool, false for padding
   // Forced routes: [N, K'] int64 expert ids, routing::kNoExpert for none. The experts are taken as
   // given (no capacity, no groups); the gate weights follow Config from this layer's logits, unless
   // forced_weights [N, K'] gives them.
-  torch::Tensor forced;
-  torch::Tensor forced_weights;
+  torch::Tensor forced{};
+  torch::Tensor forced_weights{};
   int experts_per_token = 0;  // K for this call; 0: Config's
 };
 
 // Auxiliary losses of one layer, each without its coefficient. Undefined where the coefficient is
 // 0. Definitions and values at perfect balance: routing/losses.h.
 struct RouterLosses {
-  torch::Tensor balance;
-  torch::Tensor z;
-  torch::Tensor importance;
+  torch::Tensor balance{};
+  torch::Tensor z{};
+  torch::Tensor importance{};
 
   // Sum of coefficient * term; undefined when every coefficient is 0.
   torch::Tensor total(const routing::LossConfig& config) const;
@@ -64,7 +64,7 @@ struct RouterOutput {
   torch::Tensor logits;   // [N, R]; undefined for kinds without router weights
   torch::Tensor probs;    // [N, R], rows sum to 1; undefined for kinds without router weights
   torch::Tensor indices;  // [N, K] int64, best first; routing::kNoExpert where dropped or absent,
-                          // always at the end
+                          // anywhere in the row
   torch::Tensor weights;  // [N, K], differentiable, exactly 0 where indices is kNoExpert
   torch::Tensor counts;   // [E] int64 assignments per expert, padding left out
   std::int64_t dropped = 0;     // assignments lost to capacity
