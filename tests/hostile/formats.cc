@@ -22,6 +22,8 @@ constexpr std::array kFormats = {
     Format{"cifar10", cifar10_seeds, read_cifar10},
     Format{"xz", xz_seeds, read_xz},
     Format{"gzip", gzip_seeds, read_gzip},
+    Format{"tokenizer_file", tokenizer_file_seeds, read_tokenizer_file},
+    Format{"tokenizer_text", tokenizer_text_seeds, read_tokenizer_text},
 };
 
 }  // namespace

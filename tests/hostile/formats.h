@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace switchyard::hostile {
@@ -53,5 +54,9 @@ std::vector<std::string> xz_seeds();
 void read_xz(std::string_view bytes);
 std::vector<std::string> gzip_seeds();
 void read_gzip(std::string_view bytes);
+std::vector<std::string> tokenizer_file_seeds();
+void read_tokenizer_file(std::string_view bytes);
+std::vector<std::string> tokenizer_text_seeds();
+void read_tokenizer_text(std::string_view bytes);
 
 }  // namespace switchyard::hostile
