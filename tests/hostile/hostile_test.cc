@@ -47,7 +47,7 @@ TEST_P(EveryFormat, ChangedBytes) {
   // characters.
   constexpr std::string_view kBytes("\x00\xff\x80\x1b\n9-\"{}[],", 14);
   for (const std::string& seed : GetParam().seeds()) {
-    const std::size_t step = 1 + seed.size() / 512;  // every byte of a short seed
+    const std::size_t step = 1 + seed.size() / 256;  // every byte of a short seed
     for (std::size_t i = 0; i < seed.size(); i += step) {
       std::string changed = seed;
       for (const char byte : kBytes) {

@@ -132,19 +132,6 @@ TEST(SourceTest, FindsDataAsGivenOrBelowTheRoot) {
   EXPECT_THAT(wrong.fix, HasSubstr("SWITCHYARD_DATA=/root"));
 }
 
-TEST(Utf8Test, AcceptsExactlyTheValidSequences) {
-  EXPECT_FALSE(
-      first_invalid_utf8("ascii \xc2\x80 \xdf\xbf \xe0\xa0\x80 \xed\x9f\xbf \xee\x80\x80 "
-                         "\xf0\x90\x80\x80 \xf4\x8f\xbf\xbf"));
-  // Overlong, surrogate, too large, lone continuation, cut, never-valid bytes.
-  for (const char* bad : {"\xc0\x80", "\xc1\xbf", "\xe0\x9f\xbf", "\xed\xa0\x80",
-                          "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\x80", "\xe2\x82",
-                          "\xf0\x9f\x98", "\xff", "\xf5\x80\x80\x80", "\xe2\x28\xa1"}) {
-    EXPECT_EQ(first_invalid_utf8(std::string("ab") + bad), 2U) << bad;
-    EXPECT_EQ(first_invalid_utf8(std::string("ab") + bad + "cd"), 2U) << bad;
-  }
-}
-
 TEST(TextTest, ErrorHasTheByteOffset) {
   MemoryFileSystem fs;
   fs.put("a.txt.gz", gzip("caf\xe9"));

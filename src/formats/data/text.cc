@@ -1,11 +1,10 @@
 #include "formats/data/text.h"
 
-#include <cstdint>
-
 #include "switchyard/error.h"
 
 #include "base/check.h"
 #include "formats/data/source.h"
+#include "formats/tokenizer/utf8.h"
 
 namespace switchyard::data {
 namespace {
@@ -18,44 +17,10 @@ std::string_view without_line_ends(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::size_t> first_invalid_utf8(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  for (std::size_t i = 0; i < text.size();) {
-    const std::uint8_t lead = byte(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    // Length and the range of the second byte, which rules out overlong forms, surrogates and what
-    // is beyond U+10FFFF (Unicode standard, table 3-7).
-    std::size_t length = 0;
-    std::uint8_t low = 0x80;
-    std::uint8_t high = 0xbf;
-    if (lead >= 0xc2 && lead <= 0xdf) {
-      length = 2;
-    } else if (lead >= 0xe0 && lead <= 0xef) {
-      length = 3;
-      if (lead == 0xe0) low = 0xa0;
-      if (lead == 0xed) high = 0x9f;
-    } else if (lead >= 0xf0 && lead <= 0xf4) {
-      length = 4;
-      if (lead == 0xf0) low = 0x90;
-      if (lead == 0xf4) high = 0x8f;
-    }
-    if (length == 0 || text.size() - i < length || byte(i + 1) < low || byte(i + 1) > high)
-      return i;
-    for (std::size_t k = 2; k < length; ++k) {
-      if ((byte(i + k) & 0xc0) != 0x80) return i;
-    }
-    i += length;
-  }
-  return std::nullopt;
-}
-
 std::string read_text(FileSystem& fs, const std::string& path) {
   std::string text = read_bytes(fs, path);
-  if (const auto offset = first_invalid_utf8(text)) {
-    throw Error({.what = "the text is not UTF-8 at byte " + std::to_string(*offset),
+  if (const auto offset = tokenizer::find_invalid_utf8(text); offset != std::string::npos) {
+    throw Error({.what = "the text is not UTF-8 at byte " + std::to_string(offset),
                  .where = path,
                  .expected = "UTF-8",
                  .fix = "convert it, for example with: iconv -f ISO-8859-1 -t UTF-8"});

@@ -1,8 +1,6 @@
 // Text: UTF-8 checked, cut into lines or documents. Views point into the text they were made from.
 #pragma once
 
-#include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,10 +8,6 @@
 #include "switchyard/file_system.h"
 
 namespace switchyard::data {
-
-// Where `text` stops being UTF-8: the offset of the first byte of the first sequence that is
-// overlong, cut, a surrogate, beyond U+10FFFF or no sequence at all. nullopt: all of it is valid.
-std::optional<std::size_t> first_invalid_utf8(std::string_view text);
 
 // The whole file (plain, .xz or .gz) without a byte order mark. Throws Error with the byte offset
 // if it is not UTF-8.
