@@ -5,6 +5,7 @@
 
 #include "switchyard/error.h"
 
+#include "formats/json.h"
 #include "formats/tokenizer/byte_alphabet.h"
 #include "formats/tokenizer/utf8.h"
 
@@ -105,7 +106,7 @@ void Bpe::symbols_of_unknown(std::string_view character, bool& after_unknown,
     return;
   }
   if (!options_.unknown) {
-    throw Error({.what = "the tokenizer has no token for '" + written + "'",
+    throw Error({.what = "the tokenizer has no token for " + shown(written),
                  .where = "text to encode",
                  .expected = "characters of the vocabulary, which has neither byte tokens nor an "
                              "unknown token for others"});

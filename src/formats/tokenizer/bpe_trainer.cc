@@ -15,6 +15,7 @@
 #include "switchyard/error.h"
 #include "switchyard/tokenizer.h"
 
+#include "formats/json.h"
 #include "formats/tokenizer/added_tokens.h"
 #include "formats/tokenizer/byte_alphabet.h"
 #include "formats/tokenizer/split_pattern.h"
@@ -56,7 +57,7 @@ void check_options(const BpeTrainerOptions& options) {
     const bool usable = !token.empty() && find_invalid_utf8(token) == std::string::npos &&
                         utf8_length(token.front()) != token.size();
     if (!usable || !seen.insert(token).second) {
-      throw Error({.what = "the special token '" + token + "' cannot be used",
+      throw Error({.what = "the special token " + shown(token) + " cannot be used",
                    .where = "tokenizer training: special_tokens",
                    .expected = "different texts of more than one character in UTF-8"});
     }

@@ -1,5 +1,7 @@
-#include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "switchyard/error.h"
 
@@ -15,85 +17,85 @@ using nlohmann::json;
 // names.
 constexpr std::size_t kMaxAddedTokenBytes = 4096;
 
-// An absent part of the file.
-const json& part(const Fields& file, const std::string& key) {
-  static const json kNull;
-  return file.has(key) ? file.at(key) : kNull;
+// A part of the file, null if absent.
+json part(const JsonFields& file, const std::string& name) {
+  const json* value = file.get(name);
+  return value == nullptr ? json() : *value;
 }
 
-void read_vocabulary(const Fields& model, Vocabulary& vocabulary) {
-  const json& entries = model.at("vocab");
-  const std::string where = model.where("vocab");
-  if (!entries.is_object()) {
-    throw Error({.what = std::string("found a JSON ") + entries.type_name(),
-                 .where = where,
-                 .expected = "an object of tokens and their ids"});
-  }
+void read_vocabulary(const JsonFields& model, Vocabulary& vocabulary) {
+  const json& entries = required(model, "vocab");
+  if (!entries.is_object()) model.fail("vocab", "an object of tokens and their ids");
+  const std::string where = place(model, "vocab");
+  vocabulary.reserve(entries.size());
   for (const auto& [text, id] : entries.items()) {
-    if (!id.is_number_integer()) {
-      throw Error({.what = "token '" + text + "' has the id " + id.dump().substr(0, 40),
+    const bool in_range = id.is_number_integer() && id >= 0 && id <= kMaxTokenId;
+    if (!in_range) {
+      throw Error({.what = "token " + shown(text) + " has the id " + shown(id.dump()),
                    .where = where,
-                   .expected = "an integer"});
+                   .expected = "an integer from 0 to " + std::to_string(kMaxTokenId)});
     }
-    // Beyond the signed range is beyond every allowed id.
-    const bool huge = id.is_number_unsigned() && id.get<std::uint64_t>() > INT64_MAX;
-    vocabulary.add(text, huge ? INT64_MAX : id.get<std::int64_t>(), where);
+    vocabulary.add(text, id.get<TokenId>(), where);
   }
 }
 
-// "a b" or ["a", "b"].
-std::pair<std::string, std::string> read_merge(const json& merge, const std::string& where) {
+// "a b" or ["a", "b"]; nullopt for anything else.
+std::optional<std::pair<std::string_view, std::string_view>> read_merge(const json& merge) {
   if (merge.is_string()) {
-    const auto& text = merge.get_ref<const std::string&>();
+    const std::string_view text = merge.get_ref<const std::string&>();
     const std::size_t space = text.find(' ');
-    if (space != std::string::npos && text.find(' ', space + 1) == std::string::npos) {
-      return {text.substr(0, space), text.substr(space + 1)};
+    if (space == std::string_view::npos || text.find(' ', space + 1) != std::string_view::npos) {
+      return std::nullopt;
     }
-  } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
-             merge[1].is_string()) {
-    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+    return std::pair(text.substr(0, space), text.substr(space + 1));
   }
-  throw Error({.what = "found " + merge.dump().substr(0, 80),
-               .where = where,
-               .expected = "two tokens, as \"a b\" or [\"a\", \"b\"]"});
+  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
+    return std::pair<std::string_view, std::string_view>(merge[0].get_ref<const std::string&>(),
+                                                         merge[1].get_ref<const std::string&>());
+  }
+  return std::nullopt;
 }
 
-MergeTable read_merges(const Fields& model, const Vocabulary& vocabulary) {
-  const json& list = model.array("merges");
+MergeTable read_merges(const JsonFields& model, const Vocabulary& vocabulary) {
+  const json& list = required_array(model, "merges");
   MergeTable merges(list.size());
+  std::string joined;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    const std::string where = model.where("merges[" + std::to_string(i) + "]");
-    const auto [left, right] = read_merge(list[i], where);
-    const auto id_of = [&](const std::string& token) {
+    const auto fail = [&](std::string what, std::string expected) {
+      throw Error({.what = std::move(what),
+                   .where = place(model, "merges") + "[" + std::to_string(i) + "]",
+                   .expected = std::move(expected)});
+    };
+    const auto pair = read_merge(list[i]);
+    if (!pair) {
+      fail("found " + shown(list[i].dump()), R"(two tokens, as "a b" or ["a", "b"])");
+      break;
+    }
+    joined.assign(pair->first).append(pair->second);
+    const auto id_of = [&](std::string_view token) {
       const auto id = vocabulary.find(token);
       if (!id) {
-        throw Error({.what = "the merge of '" + left + "' and '" + right + "' needs the token '" +
-                             token + "', which the vocabulary does not have",
-                     .where = where,
-                     .expected = "tokens of model.vocab"});
+        fail("a merge needs the token " + shown(token) + ", which the vocabulary does not have",
+             "tokens of model.vocab");
       }
       return *id;
     };
-    const Merge merge{static_cast<std::uint32_t>(i), id_of(left + right)};
-    merges.set(id_of(left), id_of(right), merge);
+    merges.set(id_of(pair->first), id_of(pair->second),
+               {static_cast<std::uint32_t>(i), id_of(joined)});
   }
   return merges;
 }
 
-void refuse_if_set(const Fields& model, const std::string& key) {
-  if (!model.has(key) || model.string(key).empty()) return;
-  throw Error({.what = "'" + key + "' is set, which is not supported",
-               .where = model.where(key),
-               .expected = "null or \"\""});
+void refuse_if_set(const JsonFields& model, const std::string& name) {
+  if (model.text(name, "").empty()) return;
+  model.fail(name, "null or \"\": tokens that know their place in a word are not supported");
 }
 
-std::unique_ptr<Bpe> read_model(const Fields& model, const Vocabulary& vocabulary, bool bytes) {
+std::unique_ptr<Bpe> read_model(const JsonFields& model, const Vocabulary& vocabulary, bool bytes) {
   refuse_if_set(model, "continuing_subword_prefix");
   refuse_if_set(model, "end_of_word_suffix");
-  if (model.has("dropout") && model.at("dropout") != 0) {
-    throw Error({.what = "the model drops merges at random",
-                 .where = model.where("dropout"),
-                 .expected = "null or 0"});
+  if (model.number("dropout", 0, 1, 0) != 0) {
+    model.fail("dropout", "null or 0: merges are not dropped at random");
   }
   BpeOptions options;
   options.bytes = bytes;
@@ -101,19 +103,15 @@ std::unique_ptr<Bpe> read_model(const Fields& model, const Vocabulary& vocabular
   options.fuse_unk = model.boolean("fuse_unk", false);
   options.ignore_merges = model.boolean("ignore_merges", false);
   if (model.has("unk_token")) {
-    options.unknown = vocabulary.find(model.string("unk_token"));
-    if (!options.unknown) {
-      throw Error({.what = "the unknown token '" + model.string("unk_token") + "' is not a token",
-                   .where = model.where("unk_token"),
-                   .expected = "a token of model.vocab"});
-    }
+    options.unknown = vocabulary.find(model.text("unk_token"));
+    if (!options.unknown) model.fail("unk_token", "a token of model.vocab");
   }
   return std::make_unique<Bpe>(vocabulary, read_merges(model, vocabulary), options);
 }
 
-AddedToken read_added_token(const Fields& entry) {
+AddedToken read_added_token(const JsonFields& entry) {
   AddedToken token;
-  token.content = entry.string("content");
+  token.content = entry.text("content");
   token.special = entry.boolean("special", false);
   token.normalized = entry.boolean("normalized", !token.special);
   token.single_word = entry.boolean("single_word", false);
@@ -121,29 +119,29 @@ AddedToken read_added_token(const Fields& entry) {
   token.rstrip = entry.boolean("rstrip", false);
   if (token.content.size() > kMaxAddedTokenBytes) {
     throw Error({.what = "the token has " + std::to_string(token.content.size()) + " bytes",
-                 .where = entry.where("content"),
+                 .where = place(entry, "content"),
                  .expected = "at most " + std::to_string(kMaxAddedTokenBytes)});
   }
   return token;
 }
 
-void read_added_tokens(const Fields& file, Parts& parts) {
+void read_added_tokens(const JsonFields& file, Parts& parts) {
   if (!file.has("added_tokens")) return;
-  const json& list = file.array("added_tokens");
-  std::vector<std::int64_t> new_ids;
+  const json& list = required_array(file, "added_tokens");
+  std::vector<TokenId> new_ids;
   for (std::size_t i = 0; i < list.size(); ++i) {
-    const Fields entry(list[i], file.where("added_tokens[" + std::to_string(i) + "]"));
+    const JsonFields entry(list[i], place(file, "added_tokens[" + std::to_string(i) + "]"));
     AddedToken token = read_added_token(entry);
-    const std::int64_t id = entry.integer("id");
+    const auto id = static_cast<TokenId>(entry.integer("id", 0, kMaxTokenId));
     if (token.content.empty() || parts.vocabulary.find(token.content) != id) {
       parts.vocabulary.add(token.content, id, entry.where());
       new_ids.push_back(id);
     }
-    token.id = static_cast<TokenId>(id);
+    token.id = id;
     parts.added.push_back(std::move(token));
   }
   parts.only_added.assign(parts.vocabulary.size(), false);
-  for (const std::int64_t id : new_ids) parts.only_added[static_cast<std::size_t>(id)] = true;
+  for (const TokenId id : new_ids) parts.only_added[static_cast<std::size_t>(id)] = true;
   parts.special.assign(parts.vocabulary.size(), false);
   for (const AddedToken& token : parts.added) {
     if (token.special) parts.special[static_cast<std::size_t>(token.id)] = true;
@@ -162,9 +160,9 @@ std::unique_ptr<AddedTokenMatcher> make_matcher(const Parts& parts, bool normali
   return std::make_unique<AddedTokenMatcher>(std::move(tokens), contents);
 }
 
-void check_model_kind(const Fields& model) {
+void check_model_kind(const JsonFields& model) {
   // Files from before the field existed are BPE if they have merges.
-  const std::string kind = model.string("type", model.has("merges") ? "BPE" : "of no name");
+  const std::string kind = model.text("type", model.has("merges") ? "BPE" : "unnamed");
   if (kind != "BPE") throw_unknown_kind("model", kind, model.where(), "BPE");
 }
 
@@ -188,8 +186,8 @@ json without_lists(const json& file) {
 }  // namespace
 
 std::unique_ptr<const Parts> build_parts(const json& json, const std::string& where) {
-  const Fields file(json, where);
-  const Fields model(file.at("model"), where + ": model");
+  const JsonFields file(json, where);
+  const JsonFields model(required(file, "model"), where + ": model");
   check_model_kind(model);
 
   auto parts = std::make_unique<Parts>();

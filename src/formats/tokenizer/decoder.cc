@@ -17,42 +17,29 @@ StageMaker plain() {
   return [](DecodeStage& next) { return std::make_unique<Stage>(next); };
 }
 
-// A string of exactly one character.
-std::string one_character(const Fields& fields, const std::string& key) {
-  std::string text = fields.string(key);
-  if (text.empty() || utf8_length(text.front()) != text.size()) {
-    throw Error(
-        {.what = "found '" + text + "'", .where = fields.where(key), .expected = "one character"});
-  }
-  return text;
+// Longer runs than this are no layout; the bound keeps the count a size.
+constexpr std::int64_t kMaxStripped = 1 << 20;
+
+std::size_t count_of(const JsonFields& fields, const std::string& name) {
+  return static_cast<std::size_t>(fields.integer(name, 0, kMaxStripped));
 }
 
-std::size_t count_of(const Fields& fields, const std::string& key) {
-  const std::int64_t count = fields.integer(key);
-  if (count < 0) {
-    throw Error({.what = "found " + std::to_string(count),
-                 .where = fields.where(key),
-                 .expected = "a count of characters"});
-  }
-  return static_cast<std::size_t>(count);
-}
-
-StageMaker make_metaspace(const Fields& fields) {
-  const bool never = fields.string("prepend_scheme", "always") == "never" ||
+StageMaker make_metaspace(const JsonFields& fields) {
+  const bool never = fields.text("prepend_scheme", "always") == "never" ||
                      !fields.boolean("add_prefix_space", true);
   return [replacement = one_character(fields, "replacement"), never](DecodeStage& next) {
     return std::make_unique<MetaspaceStage>(next, replacement, !never);
   };
 }
 
-StageMaker make_replace(const Fields& fields) {
+StageMaker make_replace(const JsonFields& fields) {
   return [pattern = std::make_shared<const Pattern>(read_pattern(fields)),
-          content = fields.string("content")](DecodeStage& next) {
+          content = fields.text("content")](DecodeStage& next) {
     return std::make_unique<ReplaceStage>(next, pattern, content);
   };
 }
 
-StageMaker make_strip(const Fields& fields) {
+StageMaker make_strip(const JsonFields& fields) {
   return [character = one_character(fields, "content"), start = count_of(fields, "start"),
           stop = count_of(fields, "stop")](DecodeStage& next) {
     return std::make_unique<StripStage>(next, character, start, stop);
@@ -60,8 +47,8 @@ StageMaker make_strip(const Fields& fields) {
 }
 
 StageMaker make_one(const PlacedJson& item) {
-  const Fields fields(*item.value, item.where);
-  const std::string kind = fields.type();
+  const JsonFields fields(*item.value, item.where);
+  const std::string kind = fields.text("type");
   if (kind == "ByteLevel") return plain<ByteLevelStage>();
   if (kind == "ByteFallback") return plain<ByteFallbackStage>();
   if (kind == "Fuse") return plain<FuseStage>();

@@ -2,6 +2,7 @@
 
 #include "switchyard/error.h"
 
+#include "formats/json.h"
 #include "formats/tokenizer/parts.h"
 
 namespace switchyard::tokenizer {
@@ -31,11 +32,11 @@ json read_merge_lines(std::string_view text) {
 
 json from_gpt2_files(const std::string& vocabulary_text, const std::string& merges_text,
                      const std::string& where) {
-  json vocabulary = json::parse(vocabulary_text, nullptr, false);
+  json vocabulary = parse_json(vocabulary_text, where);
   if (!vocabulary.is_object()) {
-    throw Error({.what = "the vocabulary is not a JSON object",
+    throw Error({.what = std::string("found a JSON ") + vocabulary.type_name(),
                  .where = where,
-                 .expected = "tokens and their ids"});
+                 .expected = "an object of tokens and their ids"});
   }
   json added = json::array();
   if (const auto id = vocabulary.find(kEndOfText); id != vocabulary.end()) {

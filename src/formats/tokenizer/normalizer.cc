@@ -92,8 +92,8 @@ class Sequence : public Normalizer {
 };
 
 std::unique_ptr<Normalizer> make_one(const PlacedJson& item) {
-  const Fields fields(*item.value, item.where);
-  const std::string kind = fields.type();
+  const JsonFields fields(*item.value, item.where);
+  const std::string kind = fields.text("type");
   const auto mapped = [](Mapped::Function function) { return std::make_unique<Mapped>(function); };
   if (kind == "NFC") return mapped(in_form<NormalForm::nfc>);
   if (kind == "NFD") return mapped(in_form<NormalForm::nfd>);
@@ -101,9 +101,9 @@ std::unique_ptr<Normalizer> make_one(const PlacedJson& item) {
   if (kind == "NFKD") return mapped(in_form<NormalForm::nfkd>);
   if (kind == "Lowercase") return mapped(lower_case);
   if (kind == "StripAccents") return mapped(strip_accents);
-  if (kind == "Prepend") return std::make_unique<Prepend>(fields.string("prepend"));
+  if (kind == "Prepend") return std::make_unique<Prepend>(fields.text("prepend"));
   if (kind == "Replace") {
-    return std::make_unique<Replace>(read_pattern(fields), fields.string("content"));
+    return std::make_unique<Replace>(read_pattern(fields), fields.text("content"));
   }
   if (kind == "Strip") {
     return std::make_unique<Strip>(fields.boolean("strip_left"), fields.boolean("strip_right"));

@@ -1,23 +1,18 @@
 #include "formats/tokenizer/pattern.h"
 
-#include "switchyard/error.h"
-
 namespace switchyard::tokenizer {
 
-Pattern read_pattern(const Fields& owner) {
-  const std::string where = owner.where("pattern");
-  const nlohmann::json& value = owner.at("pattern");
+Pattern read_pattern(const JsonFields& owner) {
+  const std::string where = place(owner, "pattern");
+  const nlohmann::json& value = required(owner, "pattern");
   // Old files give the text itself.
   const bool plain = value.is_string();
-  if (plain || Fields(value, where).has("String")) {
-    const std::string text =
-        plain ? value.get<std::string>() : Fields(value, where).string("String");
-    if (text.empty()) {
-      throw Error({.what = "the pattern is empty", .where = where, .expected = "some text"});
-    }
+  if (plain || JsonFields(value, where).has("String")) {
+    std::string text = plain ? owner.text("pattern") : JsonFields(value, where).text("String");
+    if (text.empty()) owner.fail("pattern", "some text to look for");
     return {Regex::literal(text, where), text, std::nullopt};
   }
-  const std::string expression = Fields(value, where).string("Regex");
+  const std::string expression = JsonFields(value, where).text("Regex");
   return {Regex(expression, where), std::nullopt, recognise_split_pattern(expression)};
 }
 

@@ -17,7 +17,7 @@ struct Pattern {
   std::optional<SplitPattern> known;   // a regular expression we match by hand
 };
 
-Pattern read_pattern(const Fields& owner);
+Pattern read_pattern(const JsonFields& owner);
 
 // `text` with every match replaced by `content` as it stands.
 std::string replace_all(const Pattern& pattern, std::string_view content, std::string_view text);

@@ -20,31 +20,33 @@ TokenId checked_id(const nlohmann::json& value, const Vocabulary& vocabulary,
                .expected = "an id of the vocabulary"});
 }
 
-std::vector<TokenId> ids_of_special(const Fields& processor, const std::string& name,
+std::vector<TokenId> ids_of_special(const JsonFields& processor, const std::string& name,
                                     const Vocabulary& vocabulary) {
-  const Fields tokens(processor.at("special_tokens"), processor.where("special_tokens"));
-  const Fields token(tokens.at(name), tokens.where(name));
+  const JsonFields tokens(required(processor, "special_tokens"),
+                          place(processor, "special_tokens"));
+  const JsonFields token(required(tokens, name), place(tokens, name));
   std::vector<TokenId> ids;
-  for (const nlohmann::json& id : token.array("ids")) {
-    ids.push_back(checked_id(id, vocabulary, token.where("ids")));
+  for (const nlohmann::json& id : required_array(token, "ids")) {
+    ids.push_back(checked_id(id, vocabulary, place(token, "ids")));
   }
   return ids;
 }
 
-PostProcessor read_template(const Fields& fields, const Vocabulary& vocabulary) {
+PostProcessor read_template(const JsonFields& fields, const Vocabulary& vocabulary) {
   PostProcessor result;
   bool text_seen = false;
-  for (const nlohmann::json& item : fields.array("single")) {
-    const Fields entry(item, fields.where("single"));
+  for (const nlohmann::json& item : required_array(fields, "single")) {
+    const JsonFields entry(item, place(fields, "single"));
     if (entry.has("SpecialToken")) {
       const std::string name =
-          Fields(entry.at("SpecialToken"), entry.where("SpecialToken")).string("id");
+          JsonFields(required(entry, "SpecialToken"), place(entry, "SpecialToken")).text("id");
       for (const TokenId id : ids_of_special(fields, name, vocabulary)) {
         (text_seen ? result.after : result.before).push_back(id);
       }
       continue;
     }
-    const std::string sequence = Fields(entry.at("Sequence"), entry.where("Sequence")).string("id");
+    const std::string sequence =
+        JsonFields(required(entry, "Sequence"), place(entry, "Sequence")).text("id");
     if (sequence != "A" || text_seen) {
       throw Error({.what = "the template for one text holds another text",
                    .where = entry.where(),
@@ -54,26 +56,26 @@ PostProcessor read_template(const Fields& fields, const Vocabulary& vocabulary) 
   }
   if (!text_seen) {
     throw Error({.what = "the template for one text leaves the text out",
-                 .where = fields.where("single"),
+                 .where = place(fields, "single"),
                  .expected = "the sequence 'A' once"});
   }
   return result;
 }
 
 // ["[SEP]", 102]
-TokenId read_pair(const Fields& fields, const std::string& key, const Vocabulary& vocabulary) {
-  const nlohmann::json& pair = fields.array(key);
+TokenId read_pair(const JsonFields& fields, const std::string& key, const Vocabulary& vocabulary) {
+  const nlohmann::json& pair = required_array(fields, key);
   if (pair.size() != 2) {
     throw Error({.what = "found " + std::to_string(pair.size()) + " items",
-                 .where = fields.where(key),
+                 .where = place(fields, key),
                  .expected = "a token and its id"});
   }
-  return checked_id(pair[1], vocabulary, fields.where(key));
+  return checked_id(pair[1], vocabulary, place(fields, key));
 }
 
 PostProcessor make_one(const PlacedJson& item, const Vocabulary& vocabulary) {
-  const Fields fields(*item.value, item.where);
-  const std::string kind = fields.type();
+  const JsonFields fields(*item.value, item.where);
+  const std::string kind = fields.text("type");
   if (kind == "ByteLevel") return {};
   if (kind == "TemplateProcessing") return read_template(fields, vocabulary);
   if (kind == "BertProcessing" || kind == "RobertaProcessing") {

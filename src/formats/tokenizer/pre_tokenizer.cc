@@ -5,8 +5,6 @@
 #include <span>
 #include <utility>
 
-#include "switchyard/error.h"
-
 #include "formats/tokenizer/byte_alphabet.h"
 #include "formats/tokenizer/json_fields.h"
 #include "formats/tokenizer/pattern.h"
@@ -219,37 +217,29 @@ class ByteLevel : public PreTokenizer {
   bool map_ = true;
 };
 
-std::unique_ptr<PreTokenizer> make_metaspace(const Fields& fields) {
-  const std::string replacement = fields.string("replacement");
-  if (replacement.empty() || utf8_length(replacement.front()) != replacement.size()) {
-    throw Error({.what = "the replacement is '" + replacement + "'",
-                 .where = fields.where("replacement"),
-                 .expected = "one character"});
+Metaspace::Prepend read_prepend_scheme(const JsonFields& fields) {
+  if (!fields.has("prepend_scheme")) {
+    return fields.boolean("add_prefix_space", true) ? Metaspace::Prepend::always
+                                                    : Metaspace::Prepend::never;
   }
-  Metaspace::Prepend prepend = Metaspace::Prepend::always;
-  if (fields.has("prepend_scheme")) {
-    const std::string scheme = fields.string("prepend_scheme");
-    if (scheme == "first") {
-      prepend = Metaspace::Prepend::first;
-    } else if (scheme == "never") {
-      prepend = Metaspace::Prepend::never;
-    } else if (scheme != "always") {
-      throw Error({.what = "unknown scheme '" + scheme + "'",
-                   .where = fields.where("prepend_scheme"),
-                   .expected = "always, first or never"});
-    }
-  } else if (!fields.boolean("add_prefix_space", true)) {
-    prepend = Metaspace::Prepend::never;
-  }
-  return std::make_unique<Metaspace>(replacement, prepend, fields.boolean("split", true));
+  const std::string scheme = fields.text("prepend_scheme");
+  if (scheme == "always") return Metaspace::Prepend::always;
+  if (scheme == "first") return Metaspace::Prepend::first;
+  if (scheme == "never") return Metaspace::Prepend::never;
+  fields.fail("prepend_scheme", "always, first or never");
 }
 
-std::unique_ptr<PreTokenizer> make_one(const Fields& fields) {
-  const std::string kind = fields.type();
+std::unique_ptr<PreTokenizer> make_metaspace(const JsonFields& fields) {
+  return std::make_unique<Metaspace>(one_character(fields, "replacement"),
+                                     read_prepend_scheme(fields), fields.boolean("split", true));
+}
+
+std::unique_ptr<PreTokenizer> make_one(const JsonFields& fields) {
+  const std::string kind = fields.text("type");
   if (kind == "Split") {
-    const std::string where = fields.where("behavior");
+    const std::string where = place(fields, "behavior");
     return std::make_unique<Split>(read_pattern(fields),
-                                   read_split_behavior(fields.string("behavior"), where),
+                                   read_split_behavior(fields.text("behavior"), where),
                                    fields.boolean("invert", false));
   }
   if (kind == "Digits") {
@@ -258,9 +248,9 @@ std::unique_ptr<PreTokenizer> make_one(const Fields& fields) {
         is_number, single ? SplitBehavior::isolated : SplitBehavior::contiguous);
   }
   if (kind == "Punctuation") {
-    const std::string behavior = fields.string("behavior", "Isolated");
+    const std::string behavior = fields.text("behavior", "Isolated");
     return std::make_unique<CharSplit>(is_punctuation,
-                                       read_split_behavior(behavior, fields.where("behavior")));
+                                       read_split_behavior(behavior, place(fields, "behavior")));
   }
   if (kind == "WhitespaceSplit") {
     return std::make_unique<CharSplit>(is_white_space, SplitBehavior::removed);
@@ -299,8 +289,8 @@ PreTokenization make_pre_tokenization(const nlohmann::json& json, const std::str
   if (json.is_null()) return result;
   const std::vector<PlacedJson> items = flatten_sequence(json, where, "pretokenizers");
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const Fields fields(*items[i].value, items[i].where);
-    if (fields.type() != "ByteLevel") {
+    const JsonFields fields(*items[i].value, items[i].where);
+    if (fields.text("type") != "ByteLevel") {
       result.steps.push_back(make_one(fields));
       continue;
     }

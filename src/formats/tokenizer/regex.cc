@@ -9,6 +9,7 @@
 
 #include "switchyard/error.h"
 
+#include "formats/json.h"
 #include "formats/tokenizer/utf8.h"
 
 namespace switchyard::tokenizer {
@@ -49,7 +50,7 @@ PCRE2_SPTR units(std::string_view text) { return reinterpret_cast<PCRE2_SPTR>(te
 
 struct Regex::Code {
   Owned<pcre2_code> compiled;
-  std::string pattern;  // as in the file
+  std::string pattern;  // as in the file, for errors
   std::string where;
 
   // True if a match was found at or after `start`.
@@ -66,19 +67,19 @@ struct Regex::Code {
     if (rc == PCRE2_ERROR_NOMATCH) return false;
     if (rc == PCRE2_ERROR_MATCHLIMIT || rc == PCRE2_ERROR_DEPTHLIMIT ||
         rc == PCRE2_ERROR_HEAPLIMIT) {
-      throw Error({.what = "the regular expression '" + pattern + "' takes too long on this text",
+      throw Error({.what = "the regular expression " + pattern + " takes too long on this text",
                    .where = where,
                    .expected = "a pattern that does not backtrack without end",
                    .fix = "use a tokenizer file from a source you trust"});
     }
-    throw Error({.what = "the regular expression '" + pattern + "' failed: " + message_of(rc),
+    throw Error({.what = "the regular expression " + pattern + " failed: " + message_of(rc),
                  .where = where});
   }
 };
 
 Regex::Regex(std::string_view pattern, std::string where) {
   auto code = std::make_unique<Code>();
-  code->pattern = std::string(pattern.substr(0, 200));
+  code->pattern = shown(pattern);
   code->where = std::move(where);
   const std::string translated = translate_oniguruma(pattern, code->where);
 
@@ -94,7 +95,7 @@ Regex::Regex(std::string_view pattern, std::string where) {
   code->compiled.reset(pcre2_compile(units(translated), translated.size(), kOptions, &error,
                                      &error_offset, context.get()));
   if (!code->compiled) {
-    throw Error({.what = "the regular expression '" + code->pattern + "' is not valid: " +
+    throw Error({.what = "the regular expression " + code->pattern + " is not valid: " +
                          message_of(error) + " at byte " + std::to_string(error_offset),
                  .where = code->where,
                  .expected = "a pattern as Hugging Face tokenizers write them"});
@@ -139,7 +140,7 @@ void Regex::for_each_match(
     const std::size_t end = range[1];
     // \K in a look-around can put the beginning behind the end.
     if (begin > end || begin < start) {
-      throw Error({.what = "the regular expression '" + code_->pattern + "' matches backwards",
+      throw Error({.what = "the regular expression " + code_->pattern + " matches backwards",
                    .where = code_->where});
     }
     if (begin != end || begin != last_end) found(begin, end);

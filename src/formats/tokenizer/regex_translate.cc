@@ -3,6 +3,7 @@
 
 #include "switchyard/error.h"
 
+#include "formats/json.h"
 #include "formats/tokenizer/regex.h"
 
 namespace switchyard::tokenizer {
@@ -40,7 +41,7 @@ constexpr std::string_view kRefusedEscapes = "CELNOQU";
 
 [[noreturn]] void refuse(const std::string& what, std::string_view pattern,
                          const std::string& where) {
-  throw Error({.what = what + " in the regular expression '" + std::string(pattern) + "'",
+  throw Error({.what = what + " in the regular expression " + shown(pattern),
                .where = where,
                .expected = "plain classes, alternatives, groups, look-ahead and quantifiers",
                .fix = "write the pattern without it"});

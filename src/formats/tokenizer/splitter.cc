@@ -2,6 +2,8 @@
 
 #include "switchyard/error.h"
 
+#include "formats/json.h"
+
 namespace switchyard::tokenizer {
 
 SplitBehavior read_split_behavior(const std::string& name, const std::string& where) {
@@ -10,7 +12,7 @@ SplitBehavior read_split_behavior(const std::string& name, const std::string& wh
   if (name == "MergedWithPrevious") return SplitBehavior::merged_with_previous;
   if (name == "MergedWithNext") return SplitBehavior::merged_with_next;
   if (name == "Contiguous") return SplitBehavior::contiguous;
-  throw Error({.what = "unknown behaviour '" + name + "'",
+  throw Error({.what = "unknown behaviour " + shown(name),
                .where = where,
                .expected = "Removed, Isolated, MergedWithPrevious, MergedWithNext or Contiguous"});
 }

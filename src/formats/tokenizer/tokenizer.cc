@@ -4,6 +4,7 @@
 
 #include "switchyard/error.h"
 
+#include "formats/json.h"
 #include "formats/tokenizer/parts.h"
 
 namespace switchyard {
@@ -13,15 +14,7 @@ namespace {
 constexpr std::uint64_t kMaxFileBytes = std::uint64_t{512} << 20;
 
 nlohmann::json parse_file(FileSystem& fs, const std::string& path) {
-  const std::string text = read_file(fs, path, kMaxFileBytes);
-  try {
-    return nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    throw Error({.what = std::string("the file is not JSON: ") + error.what(),
-                 .where = path,
-                 .expected = "a tokenizer.json as Hugging Face tokenizers write it",
-                 .fix = "download the file again"});
-  }
+  return parse_json(read_file(fs, path, kMaxFileBytes), path);
 }
 
 std::string in_directory(const std::string& directory, const std::string& name) {

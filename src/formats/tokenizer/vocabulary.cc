@@ -2,27 +2,31 @@
 
 #include "switchyard/error.h"
 
+#include "base/check.h"
+#include "formats/json.h"
+
 namespace switchyard::tokenizer {
 
-void Vocabulary::add(std::string_view text, std::int64_t id, const std::string& where) {
-  const auto fail = [&](std::string what, std::string expected) {
-    throw Error({.what = std::move(what), .where = where, .expected = std::move(expected)});
-  };
-  if (id < 0 || id > kMaxTokenId) {
-    fail("token '" + std::string(text) + "' has the id " + std::to_string(id),
-         "an id from 0 to " + std::to_string(kMaxTokenId));
-  }
+void Vocabulary::reserve(std::size_t tokens) {
+  ids_.reserve(tokens);
+  slots_.reserve(tokens);
+}
+
+void Vocabulary::add(std::string_view text, TokenId id, const std::string& where) {
+  SWITCHYARD_CHECK(id >= 0 && id <= kMaxTokenId);
   const auto slot = static_cast<std::size_t>(id);
   if (slot < slots_.size() && slots_[slot] != nullptr) {
-    fail("tokens '" + *slots_[slot] + "' and '" + std::string(text) + "' both have the id " +
-             std::to_string(id),
-         "one token for each id");
+    throw Error({.what = "tokens " + shown(*slots_[slot]) + " and " + shown(text) +
+                         " both have the id " + std::to_string(id),
+                 .where = where,
+                 .expected = "one token for each id"});
   }
-  const auto [entry, is_new] = ids_.emplace(std::string(text), static_cast<TokenId>(id));
+  const auto [entry, is_new] = ids_.emplace(std::string(text), id);
   if (!is_new) {
-    fail("token '" + std::string(text) + "' has the ids " + std::to_string(entry->second) +
-             " and " + std::to_string(id),
-         "one id for each token");
+    throw Error({.what = "token " + shown(text) + " has the ids " + std::to_string(entry->second) +
+                         " and " + std::to_string(id),
+                 .where = where,
+                 .expected = "one id for each token"});
   }
   if (slot >= slots_.size()) slots_.resize(slot + 1, nullptr);
   slots_[slot] = &entry->first;

@@ -18,9 +18,10 @@ inline constexpr TokenId kMaxTokenId = (1 << 22) - 1;
 // Thread rule: const after the last add().
 class Vocabulary {
  public:
-  // Throws Error if the id is out of range, or the id or the text is taken by another token.
-  // `where` for the error.
-  void add(std::string_view text, std::int64_t id, const std::string& where);
+  void reserve(std::size_t tokens);
+
+  // Throws Error naming `where` if the id or the text is taken. REQUIRES: 0 <= id <= kMaxTokenId.
+  void add(std::string_view text, TokenId id, const std::string& where);
 
   std::size_t size() const { return slots_.size(); }  // highest id + 1
   std::optional<TokenId> find(std::string_view text) const;
