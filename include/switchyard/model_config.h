@@ -92,7 +92,7 @@ struct ModelConfig {
 // cannot say (Family::switchyard can say everything).
 void validate(const ModelConfig& config);
 
-// Reads `directory`/config.json. Unknown fields of known families are ignored (they are many); a field that would change
+// Reads `directory`/config.json, and what ends a text from generation_config.json if there is one. Unknown fields of known families are ignored (they are many); a field that would change
 // the computation and is not supported (rope_scaling, sliding_window in use) is an Error that names it.
 ModelConfig read_model_config(FileSystem& fs, const std::string& directory);
 ModelConfig model_config_from_json(const nlohmann::json& json, const std::string& where);

@@ -113,6 +113,13 @@ void refuse(const JsonFields& fields, std::string_view name, const std::string& 
 // Fields that change the computation in a way that is not supported.
 void check_unsupported(const JsonFields& fields, const FamilyTraits& t) {
   refuse(fields, "quantization_config", "no quantised weights");
+  if (const nlohmann::json* types = fields.get("layer_types")) {
+    for (const nlohmann::json& type : *types) {
+      if (type != "full_attention") {
+        fields.fail("layer_types", "full_attention in every layer", kUnsupported);
+      }
+    }
+  }
   refuse(fields, "clip_qkv", "null: clipping of q, k and v is not supported");
   if (fields.boolean("mlp_bias", false)) fields.fail("mlp_bias", "false", kUnsupported);
   if (fields.number("partial_rotary_factor", 0, 1, 1.0) != 1.0)
@@ -373,14 +380,24 @@ ModelConfig model_config_from_json(const nlohmann::json& json, const std::string
 }
 
 ModelConfig read_model_config(FileSystem& fs, const std::string& directory) {
-  const std::string path = directory + (directory.ends_with('/') ? "config.json" : "/config.json");
+  const std::string base = directory.ends_with('/') ? directory : directory + "/";
+  const std::string path = base + "config.json";
   if (!fs.exists(path)) {
     throw Error({.what = "no model here",
                  .where = directory,
                  .expected = "a directory with config.json",
                  .fix = "give the directory of a Hugging Face model"});
   }
-  return model_config_from_json(parse_json(read_file(fs, path, kMaxConfigBytes), path), path);
+  ModelConfig config =
+      model_config_from_json(parse_json(read_file(fs, path, kMaxConfigBytes), path), path);
+  // What ends a text stands here as well, often with more tokens (the end of a turn in a chat).
+  const std::string generation = base + "generation_config.json";
+  if (fs.exists(generation)) {
+    const auto json = parse_json(read_file(fs, generation, kMaxConfigBytes), generation);
+    const JsonFields fields(json, generation);
+    if (fields.has("eos_token_id")) config.eos = token_ids(fields, json, "eos_token_id", -1);
+  }
+  return config;
 }
 
 nlohmann::json to_json(const ModelConfig& config, std::string_view torch_dtype) {

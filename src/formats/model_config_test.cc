@@ -195,6 +195,8 @@ TEST(ModelConfigTest, RefusesWhatItCannotCompute) {
   EXPECT_THAT(with(olmoe(), "hidden_act", "xielu").what, HasSubstr("\"xielu\""));
   EXPECT_THAT(with(olmoe(), "quantization_config", json::object()).what,
               HasSubstr("'quantization_config'"));
+  EXPECT_THAT(with(olmoe(), "layer_types", {"full_attention", "sliding_attention"}).what,
+              HasSubstr("'layer_types'"));
   EXPECT_THAT(with(olmoe(), "partial_rotary_factor", 0.5).what,
               HasSubstr("'partial_rotary_factor'"));
   EXPECT_THAT(with({{"model_type", "llama"}}, "mlp_bias", true).what, HasSubstr("'mlp_bias'"));
@@ -317,6 +319,10 @@ TEST(ModelConfigTest, ReadsTheDirectory) {
   fs.put("m/config.json", mixtral_8x7b().dump());
   EXPECT_EQ(read_model_config(fs, "m").layers, 32);
   EXPECT_EQ(read_model_config(fs, "m/").layers, 32);
+  fs.put("m/generation_config.json", R"({"eos_token_id": [2, 5], "temperature": 0.6})");
+  EXPECT_THAT(read_model_config(fs, "m").eos, ElementsAre(2, 5));
+  fs.put("m/generation_config.json", "{}");
+  EXPECT_THAT(read_model_config(fs, "m").eos, ElementsAre(2));
   fs.put("m/config.json", "{\"model_type\": \"mixtral\",}");
   EXPECT_THAT(error_of([&] { read_model_config(fs, "m"); }).where, "m/config.json");
 }
