@@ -1,13 +1,13 @@
-// What serving and composition see: something that continues text. A local model, a remote endpoint and a composition
-// are all the same type.
+// What serving and composition see: something that continues text. A local model, a remote endpoint
+// and a composition are all the same type.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
-#include <stop_token>
 
 #include "switchyard/sampling.h"
 
@@ -37,7 +37,8 @@ class Generator {
   virtual ~Generator() = default;
   virtual std::string_view name() const = 0;
   // Calls `on_text` with each piece as it becomes certain.
-  virtual Result generate(const Request& request, const std::function<void(std::string_view)>& on_text,
+  virtual Result generate(const Request& request,
+                          const std::function<void(std::string_view)>& on_text,
                           std::stop_token stop) = 0;
 };
 

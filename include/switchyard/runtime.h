@@ -1,13 +1,13 @@
-// Inference without libtorch. An immutable Model is shared; a Session holds one sequence's KV cache and router state; an
-// Engine steps several sessions at once, expert-major.
+// Inference without libtorch. An immutable Model is shared; a Session holds one sequence's KV cache
+// and router state; an Engine steps several sessions at once, expert-major.
 //
-//   auto model = runtime::Model::open(real_file_system(), "models/tiny", {.memory_budget = 64 << 20});
-//   runtime::Engine engine(model, {.threads = 2});
-//   auto session = engine.new_session(512);
+//   auto model = runtime::Model::open(real_file_system(), "models/tiny", {.memory_budget = 64 <<
+//   20}); runtime::Engine engine(model, {.threads = 2}); auto session = engine.new_session(512);
 //   auto logits = engine.step({{&session, tokens}});
 //
-// The same tokens and logits, bit for bit, for every budget, thread count, batch mix, cache policy and prefetch setting.
-// Numbers are fp32; weights are fp32 or bf16 as stored. B sequences, T tokens, V vocabulary, E experts.
+// The same tokens and logits, bit for bit, for every budget, thread count, batch mix, cache policy
+// and prefetch setting. Numbers are fp32; weights are fp32 or bf16 as stored. B sequences, T
+// tokens, V vocabulary, E experts.
 #pragma once
 
 #include <cstdint>
@@ -28,10 +28,11 @@ namespace switchyard::runtime {
 
 enum class Prefetch { off, stale_gate };
 
-// What a model needs besides its own bytes. Options that change speed and memory only; none changes a token.
+// What a model needs besides its own bytes. Options that change speed and memory only; none changes
+// a token.
 struct ModelOptions {
-  // Bytes for everything: dense weights, KV, scratch, I/O buffers, expert slots and the process itself. 0: no limit, all
-  // experts stay in memory.
+  // Bytes for everything: dense weights, KV, scratch, I/O buffers, expert slots and the process
+  // itself. 0: no limit, all experts stay in memory.
   std::uint64_t memory_budget = 0;
   // Alternatively a share of the expert bytes for expert slots, 0 < share <= 1; 0: unused.
   double expert_share = 0;
@@ -39,17 +40,18 @@ struct ModelOptions {
   Prefetch prefetch = Prefetch::stale_gate;
   experts::IoBackend io = experts::IoBackend::automatic;
   std::string kernels = "auto";
-  int max_sessions = 1;      // sessions the budget must leave room for
-  int session_tokens = 0;    // KV length of each, 0: the model's context
+  int max_sessions = 1;        // sessions the budget must leave room for
+  int session_tokens = 0;      // KV length of each, 0: the model's context
   int max_batch_tokens = 512;  // tokens one step computes at once; longer input is split
 };
 
 // Thread rule: const; share it between engines.
 class Model {
  public:
-  // `directory`: config.json, safetensors and, if converted, experts.swpack. Throws Error; a budget below the floor says
-  // what the floor is and what it consists of.
-  static std::shared_ptr<const Model> open(FileSystem& fs, const std::string& directory, const ModelOptions& options = {});
+  // `directory`: config.json, safetensors and, if converted, experts.swpack. Throws Error; a budget
+  // below the floor says what the floor is and what it consists of.
+  static std::shared_ptr<const Model> open(FileSystem& fs, const std::string& directory,
+                                           const ModelOptions& options = {});
   ~Model();
 
   const ModelConfig& config() const;
@@ -57,9 +59,10 @@ class Model {
   Ledger& ledger() const;
   experts::CacheStats expert_stats() const;
   void reset_expert_stats() const;
-  std::uint64_t expert_bytes() const;        // of all experts
-  std::uint64_t expert_slot_bytes() const;   // budget of the expert cache
+  std::uint64_t expert_bytes() const;       // of all experts
+  std::uint64_t expert_slot_bytes() const;  // budget of the expert cache
   std::uint64_t dense_bytes() const;
+  std::uint64_t embedding_bytes() const;  // of dense_bytes()
   std::string_view kernel_name() const;
 
   struct Impl;
@@ -78,7 +81,7 @@ class Session {
   Session& operator=(Session&&) noexcept;
   ~Session();
 
-  int length() const;      // tokens in the KV cache
+  int length() const;  // tokens in the KV cache
   int max_tokens() const;
   void truncate(int length);  // forgets tokens from `length` on
 
@@ -89,13 +92,13 @@ class Session {
   std::unique_ptr<Impl> impl_;
 };
 
-// What one MoE layer decided for a run of the step's tokens, for diagnostics. A step's tokens are numbered in input
-// order; a long step is computed in several runs.
+// What one MoE layer decided for a run of the step's tokens, for diagnostics. A step's tokens are
+// numbered in input order; a long step is computed in several runs.
 struct RouteRecord {
   int layer = 0;
   std::size_t first_token = 0;                  // of the step
   const routing::Decision* decision = nullptr;  // items: tokens first_token, first_token + 1, ...
-  std::span<const float> logits;                // [items, E] router logits; empty for methods without
+  std::span<const float> logits;  // [items, E] router logits; empty for methods without
 };
 
 // Tokens to feed to one session in a step.
@@ -103,13 +106,14 @@ struct StepInput {
   Session* session = nullptr;
   std::span<const std::int32_t> tokens;  // [T] >= 1, ids in [0, V)
   bool all_logits = false;               // logits of every position instead of the last
-  // Forced routes for these tokens instead of the router's choice: [L][T] lists of experts with weights; empty: none.
+  // Forced routes for these tokens instead of the router's choice: [L][T] lists of experts with
+  // weights; empty: none.
   const std::vector<routing::Decision>* forced = nullptr;  // one decision a layer, items = T
 };
 
 struct StepOptions {
-  std::stop_token stop;
-  std::function<void(const RouteRecord&)> on_route;
+  std::stop_token stop = {};
+  std::function<void(const RouteRecord&)> on_route = {};
 };
 
 class Engine {
@@ -120,8 +124,10 @@ class Engine {
   Engine(std::shared_ptr<const Model> model, Options options);
   ~Engine();
 
-  // Feeds every session its tokens. Returns, input by input, the logits: [V] of the last position, or [T, V].
-  std::vector<std::vector<float>> step(std::span<const StepInput> inputs, const StepOptions& options = {});
+  // Feeds every session its tokens. Returns, input by input, the logits: [V] of the last position,
+  // or [T, V].
+  std::vector<std::vector<float>> step(std::span<const StepInput> inputs,
+                                       const StepOptions& options = {});
 
   Session new_session(int max_tokens = 0) const;
   const Model& model() const { return *model_; }
@@ -130,8 +136,8 @@ class Engine {
  private:
   std::shared_ptr<const Model> model_;
   std::unique_ptr<ThreadPool> threads_;
-  struct Scratch;
-  std::unique_ptr<Scratch> scratch_;
+  struct Memory;
+  std::unique_ptr<Memory> memory_;
 };
 
 }  // namespace switchyard::runtime

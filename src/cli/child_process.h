@@ -1,0 +1,22 @@
+// Runs this binary again with other arguments and collects what it prints.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cli/command.h"
+
+namespace switchyard::cli {
+
+struct ChildResult {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+  std::uint64_t peak_resident = 0;  // bytes, as the kernel saw it at the end
+};
+
+// `join_file`: written by the child before it starts, to enter a control group; empty: none. Throws
+// Error if the process cannot be started.
+ChildResult run_self(const Arguments& arguments, const std::string& join_file = {});
+
+}  // namespace switchyard::cli

@@ -1,0 +1,84 @@
+#include "cli/model_flags.h"
+
+#include "switchyard/error.h"
+
+#include "base/byte_size.h"
+
+namespace switchyard::cli {
+namespace {
+
+std::string policy_names() {
+  std::string names;
+  for (const experts::PolicyEntry& entry : experts::policies()) {
+    if (!names.empty()) names += ", ";
+    names += entry.name;
+  }
+  return names;
+}
+
+Error unknown(const std::string& value, const std::string& flag, const std::string& expected) {
+  return Error(
+      {.what = "unknown value '" + value + "'", .where = flag, .expected = expected, .fix = {}});
+}
+
+}  // namespace
+
+void ModelFlags::add_to(CLI::App& app) {
+  app.add_option("-m,--model,MODEL", model,
+                 "model directory (config.json, safetensors, tokenizer.json)")
+      ->required();
+  app.add_option("--mem-budget", memory_budget,
+                 "memory for everything in bytes (1.5GiB, 800MB), or a share of the expert bytes "
+                 "for experts (25%)");
+  app.add_option("--expert-policy", policy,
+                 "which expert leaves when the budget is full: " + policy_names())
+      ->capture_default_str();
+  app.add_option("--prefetch", prefetch, "reading ahead of need: stale-gate, off")
+      ->capture_default_str();
+  app.add_option("--io", io, "how experts are read: auto, io_uring, pread")->capture_default_str();
+  app.add_option("--kernels", kernels, "instruction set: auto, scalar, avx2, avx512")
+      ->capture_default_str();
+  app.add_option("-t,--threads", threads, "threads, 0: one per core")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("-c,--ctx-size", context, "longest sequence in tokens, 0: the model's own")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("-b,--batch-size", batch, "most tokens computed at once")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+}
+
+runtime::ModelOptions ModelFlags::options() const {
+  runtime::ModelOptions o;
+  if (!memory_budget.empty()) {
+    if (is_share(memory_budget)) {
+      o.expert_share = parse_share(memory_budget, "--mem-budget");
+    } else {
+      o.memory_budget = parse_bytes(memory_budget, "--mem-budget");
+    }
+  }
+  o.expert_policy = policy;
+  o.kernels = kernels;
+  o.session_tokens = context;
+  o.max_batch_tokens = batch;
+  if (prefetch == "off") {
+    o.prefetch = runtime::Prefetch::off;
+  } else if (prefetch != "stale-gate") {
+    throw unknown(prefetch, "--prefetch", "stale-gate or off");
+  }
+  if (io == "io_uring") {
+    o.io = experts::IoBackend::io_uring;
+  } else if (io == "pread") {
+    o.io = experts::IoBackend::pread;
+  } else if (io != "auto") {
+    throw unknown(io, "--io", "auto, io_uring or pread");
+  }
+  return o;
+}
+
+std::shared_ptr<const runtime::Model> ModelFlags::open(Console& console) const {
+  return runtime::Model::open(console.files, model, options());
+}
+
+}  // namespace switchyard::cli

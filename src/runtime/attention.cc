@@ -1,0 +1,115 @@
+// Grouped-query causal attention over the sessions' KV caches.
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "runtime/run.h"
+
+namespace switchyard::runtime {
+namespace {
+
+void add_bias(std::span<float> row, std::span<const float> bias) {
+  for (std::size_t i = 0; i < bias.size(); ++i) row[i] += bias[i];
+}
+
+// Query-key norm over the whole row or over each head.
+void normalise_heads(const Model::Impl& m, std::span<float> row, std::span<const float> weight) {
+  const std::size_t step = weight.size();
+  for (std::size_t i = 0; i < row.size(); i += step) {
+    m.kernels->rms_norm(row.data() + i, weight.data(), m.config.norm_epsilon, row.data() + i, step);
+  }
+}
+
+void rotate_heads(const Model::Impl& m, std::span<float> row, int position) {
+  const auto head_dim = static_cast<std::size_t>(m.config.head_dim);
+  for (std::size_t i = 0; i < row.size(); i += head_dim) {
+    m.kernels->rope(row.data() + i, m.rope.cosines(position).data(), m.rope.sines(position).data(),
+                    head_dim);
+  }
+}
+
+// Biases, norms and rotation of token n, then its keys and values into the cache.
+void finish_projection(Run& run, const LayerWeights& w, int layer, std::size_t n) {
+  const Model::Impl& m = run.model;
+  const auto q_width = static_cast<std::size_t>(m.config.q_width());
+  const auto kv_width = static_cast<std::size_t>(m.config.kv_width());
+  const auto head_dim = static_cast<std::size_t>(m.config.head_dim);
+  const RunToken& token = run.tokens[n];
+  const auto q = run.scratch.q.subspan(n * q_width, q_width);
+  const auto k = run.scratch.k.subspan(n * kv_width, kv_width);
+  const auto v = run.scratch.v.subspan(n * kv_width, kv_width);
+  add_bias(q, w.q_bias);
+  add_bias(k, w.k_bias);
+  add_bias(v, w.v_bias);
+  if (!w.q_norm.empty()) normalise_heads(m, q, w.q_norm);
+  if (!w.k_norm.empty()) normalise_heads(m, k, w.k_norm);
+  rotate_heads(m, q, token.position);
+  rotate_heads(m, k, token.position);
+  const std::size_t at = static_cast<std::size_t>(token.position) * head_dim;
+  for (int h = 0; h < m.config.kv_heads; ++h) {
+    const std::size_t from = static_cast<std::size_t>(h) * head_dim;
+    std::memcpy(token.session->keys(layer, h).data() + at, k.data() + from,
+                head_dim * sizeof(float));
+    std::memcpy(token.session->values(layer, h).data() + at, v.data() + from,
+                head_dim * sizeof(float));
+  }
+}
+
+// All query heads that share one key-value head, for token n.
+void attend(Run& run, int layer, std::size_t n, int kv_head, std::vector<float>& scores) {
+  const Model::Impl& m = run.model;
+  const auto head_dim = static_cast<std::size_t>(m.config.head_dim);
+  const auto group = static_cast<std::size_t>(m.config.heads / m.config.kv_heads);
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+  const RunToken& token = run.tokens[n];
+  const auto seen = static_cast<std::size_t>(token.position) + 1;
+  const float* keys = token.session->keys(layer, kv_head).data();
+  const float* values = token.session->values(layer, kv_head).data();
+  scores.resize(seen);
+  for (std::size_t g = 0; g < group; ++g) {
+    const std::size_t at = n * static_cast<std::size_t>(m.config.q_width()) +
+                           (static_cast<std::size_t>(kv_head) * group + g) * head_dim;
+    m.kernels->attention_scores(run.scratch.q.data() + at, keys, head_dim, seen, head_dim, scale,
+                                scores.data());
+    m.kernels->softmax(scores.data(), seen);
+    m.kernels->attention_values(scores.data(), values, head_dim, seen, head_dim,
+                                run.scratch.mixed.data() + at);
+  }
+}
+
+}  // namespace
+
+void run_attention(Run& run, int layer) {
+  const Model::Impl& m = run.model;
+  const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
+  Scratch& s = run.scratch;
+  const std::size_t n = run.size();
+
+  normalise_rows(run, s.x, w.input_norm, s.normed);
+  const Product projections[] = {{w.q, s.normed.data(), n, s.q.data()},
+                                 {w.k, s.normed.data(), n, s.k.data()},
+                                 {w.v, s.normed.data(), n, s.v.data()}};
+  multiply(*m.kernels, run.threads, projections);
+  // Every key of the run is in place before the first query looks: tokens of one sequence see each
+  // other.
+  spread(run.threads, n, n * static_cast<std::size_t>(m.config.q_width()),
+         [&](std::size_t begin, std::size_t end) {
+           for (std::size_t i = begin; i < end; ++i) finish_projection(run, w, layer, i);
+         });
+  const auto kv_heads = static_cast<std::size_t>(m.config.kv_heads);
+  std::size_t work = 0;
+  for (const RunToken& t : run.tokens) {
+    work += 2 * (static_cast<std::size_t>(t.position) + 1) *
+            static_cast<std::size_t>(m.config.q_width());
+  }
+  spread(run.threads, n * kv_heads, work, [&](std::size_t begin, std::size_t end) {
+    std::vector<float> scores;
+    for (std::size_t i = begin; i < end; ++i) {
+      attend(run, layer, i / kv_heads, static_cast<int>(i % kv_heads), scores);
+    }
+  });
+  multiply(*m.kernels, run.threads, {w.o, s.mixed.data(), n, s.block.data()});
+  add_block(run);
+}
+
+}  // namespace switchyard::runtime

@@ -1,0 +1,59 @@
+// The weights every token uses, held in memory as stored (fp32 or bf16): embeddings, attention,
+// norms, routers, dense and shared feed-forward networks. Routed experts live in the expert cache
+// instead.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "switchyard/ledger.h"
+#include "switchyard/model_config.h"
+#include "switchyard/safetensors.h"
+
+#include "base/aligned_buffer.h"
+#include "kernels/kernels.h"
+
+namespace switchyard::runtime {
+
+struct FfnWeights {
+  kernels::Matrix gate;  // [F, D]; data is null when the network is not gated
+  kernels::Matrix up;    // [F, D]
+  kernels::Matrix down;  // [D, F]
+};
+
+struct LayerWeights {
+  std::span<const float> input_norm;  // [D]
+  std::span<const float> post_norm;   // [D]
+  kernels::Matrix q, k, v, o;
+  std::span<const float> q_bias, k_bias, v_bias;  // empty without attention bias
+  std::span<const float> q_norm, k_norm;          // empty without query-key norm
+  std::optional<FfnWeights> dense;
+  std::optional<FfnWeights> shared;
+  kernels::Matrix shared_gate;  // [1, D]; null data without
+  kernels::Matrix router;       // [R, D]; null data in dense layers and for routers without weights
+  std::span<const float> selection_bias;  // [E]
+};
+
+// Immutable after load().
+class DenseWeights {
+ public:
+  // Bytes load() will take.
+  static std::uint64_t bytes_needed(const SafetensorsReader& tensors, const ModelConfig& config);
+  // Reads past the page cache, so that a memory limit sees each byte once.
+  static DenseWeights load(FileSystem& fs, const SafetensorsReader& tensors,
+                           const ModelConfig& config, const std::shared_ptr<Ledger>& ledger);
+
+  kernels::Matrix embedding;          // [V, D]
+  kernels::Matrix output;             // [V, D]; the embedding when tied
+  std::span<const float> final_norm;  // [D]
+  std::vector<LayerWeights> layers;   // [L]
+  std::uint64_t bytes() const { return arena_.size(); }
+
+ private:
+  Ledger::Booking booking_;
+  Arena arena_;
+};
+
+}  // namespace switchyard::runtime

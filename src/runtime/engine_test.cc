@@ -1,0 +1,335 @@
+// The runtime against its oracle, and against itself under every setting that must not matter.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <functional>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <string>
+#include <vector>
+
+#include "switchyard/expert_pack.h"
+#include "switchyard/runtime.h"
+
+#include "kernels/kernels.h"
+#include "support/errors.h"
+#include "support/reference_decoder.h"
+#include "support/temporary_directory.h"
+#include "support/tiny_model.h"
+
+namespace switchyard::runtime {
+namespace {
+
+using ::testing::HasSubstr;
+using testing_support::error_of;
+
+std::vector<std::int32_t> some_tokens(int vocab, std::size_t count, std::uint32_t seed = 1) {
+  std::vector<std::int32_t> tokens(count);
+  for (auto& t : tokens) {
+    seed = seed * 1664525U + 1013904223U;
+    t = static_cast<std::int32_t>((seed >> 8) % static_cast<std::uint32_t>(vocab));
+  }
+  return tokens;
+}
+
+struct NamedConfig {
+  std::string name;
+  ModelConfig config;
+};
+
+ModelConfig with_router(std::function<void(routing::Config&)> change) {
+  ModelConfig config = testing_support::tiny_switchyard();
+  routing::Config& router = config.moe->router;
+  router = routing::Config{};
+  router.experts = 8;
+  router.experts_per_token = 2;
+  change(router);
+  return config;
+}
+
+std::vector<NamedConfig> all_configs() {
+  return {{"llama", testing_support::tiny_llama()},
+          {"mistral", testing_support::tiny_mistral()},
+          {"qwen2", testing_support::tiny_qwen2()},
+          {"mixtral", testing_support::tiny_mixtral()},
+          {"olmoe", testing_support::tiny_olmoe()},
+          {"qwen2_moe", testing_support::tiny_qwen2_moe()},
+          {"qwen3_moe", testing_support::tiny_qwen3_moe()},
+          {"switchyard", testing_support::tiny_switchyard()},
+          {"hash", with_router([](routing::Config& r) { r.kind = routing::Kind::hash; })},
+          {"random", with_router([](routing::Config& r) { r.kind = routing::Kind::random; })},
+          {"top_1", with_router([](routing::Config& r) {
+             r.experts_per_token = 1;
+             r.renormalize = false;
+           })}};
+}
+
+class EngineTest : public ::testing::Test {
+ protected:
+  std::string write(const ModelConfig& config, DType dtype = DType::f32) {
+    const std::string path = directory_.path() + "/model" + std::to_string(count_++);
+    testing_support::write_tiny_model(fs_, path, config, 7, dtype);
+    return path;
+  }
+
+  std::vector<float> all_logits(const std::string& path, std::span<const std::int32_t> tokens,
+                                const ModelOptions& options = {}, int threads = 1) {
+    Engine engine(Model::open(fs_, path, options), {.threads = threads});
+    Session session = engine.new_session();
+    const StepInput input{.session = &session, .tokens = tokens, .all_logits = true};
+    return engine.step(std::span(&input, 1)).front();
+  }
+
+  testing_support::TemporaryDirectory directory_;
+  FileSystem& fs_ = real_file_system();
+  int count_ = 0;
+};
+
+TEST_F(EngineTest, AgreesWithTheReferenceDecoderForEveryFamily) {
+  for (const DType dtype : {DType::f32, DType::bf16}) {
+    for (const NamedConfig& c : all_configs()) {
+      const std::string path = write(c.config, dtype);
+      const auto tokens = some_tokens(c.config.vocab, 12);
+      const std::vector<double> expected = testing_support::reference_logits(fs_, path, tokens);
+      const std::vector<float> actual = all_logits(path, tokens);
+      ASSERT_EQ(actual.size(), expected.size()) << c.name;
+      double worst = 0;
+      for (std::size_t i = 0; i < actual.size(); ++i)
+        worst = std::max(worst, std::abs(actual[i] - expected[i]));
+      // fp32 sums of a few dozen terms over two layers against double; logits are of the order
+      // of 1.
+      EXPECT_LT(worst, 2e-5) << c.name << " " << dtype_name(dtype);
+    }
+  }
+}
+
+TEST_F(EngineTest, EveryKernelSetGivesTheSameBits) {
+  const std::string path = write(testing_support::tiny_olmoe(), DType::bf16);
+  const auto tokens = some_tokens(96, 20);
+  const auto expected = all_logits(path, tokens, {.kernels = "scalar"});
+  for (const kernels::KernelSet& set : kernels::all()) {
+    if (!set.supported()) continue;
+    EXPECT_EQ(all_logits(path, tokens, {.kernels = std::string(set.name)}), expected) << set.name;
+  }
+}
+
+TEST_F(EngineTest, BudgetPolicyPrefetchThreadsAndBatchSizeDoNotChangeABit) {
+  const std::string path = write(testing_support::tiny_mixtral());
+  const auto tokens = some_tokens(96, 40);
+  const auto expected = all_logits(path, tokens);
+  for (const double share : {0.1, 0.25, 0.5, 1.0}) {
+    for (const experts::PolicyEntry& policy : experts::policies()) {
+      for (const Prefetch prefetch : {Prefetch::off, Prefetch::stale_gate}) {
+        for (const int threads : {1, 2}) {
+          const ModelOptions options{.expert_share = share,
+                                     .expert_policy = std::string(policy.name),
+                                     .prefetch = prefetch,
+                                     .max_batch_tokens = threads == 1 ? 7 : 64};
+          EXPECT_EQ(all_logits(path, tokens, options, threads), expected)
+              << share << " " << policy.name << " threads " << threads;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(EngineTest, ReadsTheSameFromAPackAndInPlaceAndWithEitherReader) {
+  const std::string path = write(testing_support::tiny_qwen3_moe(), DType::bf16);
+  const auto tokens = some_tokens(96, 16);
+  const auto in_place = all_logits(path, tokens, {.expert_share = 0.2});
+  experts::write_pack(fs_, path, read_model_config(fs_, path));
+  EXPECT_EQ(all_logits(path, tokens, {.expert_share = 0.2}), in_place);
+  EXPECT_EQ(all_logits(path, tokens, {.expert_share = 0.2, .io = experts::IoBackend::pread}),
+            in_place);
+}
+
+TEST_F(EngineTest, PromptAtOnceAndTokenByTokenGiveTheSameBits) {
+  for (const NamedConfig& c : all_configs()) {
+    const std::string path = write(c.config);
+    const auto tokens = some_tokens(c.config.vocab, 15);
+    const auto expected = all_logits(path, tokens);
+    Engine engine(Model::open(fs_, path), {.threads = 2});
+    Session session = engine.new_session();
+    std::vector<float> actual;
+    for (const std::int32_t& token : tokens) {
+      const StepInput input{.session = &session, .tokens = {&token, 1}};
+      const auto logits = engine.step(std::span(&input, 1)).front();
+      actual.insert(actual.end(), logits.begin(), logits.end());
+    }
+    EXPECT_EQ(actual, expected) << c.name;
+  }
+}
+
+TEST_F(EngineTest, ASequenceDoesNotNoticeTheOthersOfItsBatch) {
+  for (const NamedConfig& c : all_configs()) {
+    const std::string path = write(c.config);
+    const auto model =
+        Model::open(fs_, path, {.expert_share = 0.3, .max_sessions = 3, .max_batch_tokens = 8});
+    Engine engine(model, {.threads = 2});
+    std::vector<std::vector<std::int32_t>> prompts;
+    std::vector<std::vector<float>> alone;
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      prompts.push_back(some_tokens(c.config.vocab, 5 + 6 * i, i + 3));
+      alone.push_back(all_logits(path, prompts.back()));
+    }
+    std::vector<Session> sessions;
+    for (int i = 0; i < 3; ++i) sessions.push_back(engine.new_session(64));
+    // All prompts but their last token in one step, then one token of each.
+    std::vector<StepInput> first;
+    std::vector<StepInput> second;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const std::span<const std::int32_t> prompt = prompts[i];
+      first.push_back(
+          {.session = &sessions[i], .tokens = prompt.first(prompt.size() - 1), .all_logits = true});
+      second.push_back({.session = &sessions[i], .tokens = prompt.last(1)});
+    }
+    auto together = engine.step(first);
+    const auto last = engine.step(second);
+    for (std::size_t i = 0; i < 3; ++i) {
+      together[i].insert(together[i].end(), last[i].begin(), last[i].end());
+      EXPECT_EQ(together[i], alone[i]) << c.name << " sequence " << i;
+    }
+  }
+}
+
+TEST_F(EngineTest, ReplayedRoutesGiveTheSameLogitsAndOtherRoutesDoNot) {
+  const std::string path = write(testing_support::tiny_mixtral());
+  const auto tokens = some_tokens(96, 9);
+  Engine engine(Model::open(fs_, path, {.max_batch_tokens = 4}), {.threads = 1});
+  std::vector<routing::Decision> recorded(2);
+  const auto record = [&](const RouteRecord& r) {
+    routing::Decision& into = recorded[static_cast<std::size_t>(r.layer)];
+    if (into.offsets.empty()) into = {.experts = r.decision->experts, .offsets = {0}};
+    for (std::size_t n = 0; n < r.decision->items(); ++n) {
+      for (std::uint32_t a = r.decision->offsets[n]; a < r.decision->offsets[n + 1]; ++a) {
+        into.expert.push_back(r.decision->expert[a]);
+        into.weight.push_back(r.decision->weight[a]);
+      }
+      into.offsets.push_back(static_cast<std::uint32_t>(into.expert.size()));
+    }
+  };
+  Session session = engine.new_session();
+  StepInput input{.session = &session, .tokens = tokens, .all_logits = true};
+  const auto expected = engine.step(std::span(&input, 1), {.on_route = record});
+  session.truncate(0);
+  input.forced = &recorded;
+  EXPECT_EQ(engine.step(std::span(&input, 1)), expected);
+
+  session.truncate(0);
+  for (std::int32_t& e : recorded[1].expert) e = (e + 1) % 8;
+  EXPECT_NE(engine.step(std::span(&input, 1)), expected);
+
+  session.truncate(0);
+  recorded[0].expert[0] = 8;
+  EXPECT_THAT(error_of([&] { engine.step(std::span(&input, 1)); }).what, HasSubstr("expert 8"));
+  recorded[0].expert[0] = 0;
+  recorded.pop_back();
+  EXPECT_THAT(error_of([&] { engine.step(std::span(&input, 1)); }).expected, HasSubstr("2 layers"));
+}
+
+TEST_F(EngineTest, TruncatingForgets) {
+  const std::string path = write(testing_support::tiny_olmoe());
+  const auto tokens = some_tokens(96, 10);
+  Engine engine(Model::open(fs_, path), {.threads = 1});
+  Session session = engine.new_session();
+  const std::span<const std::int32_t> all = tokens;
+  StepInput input{.session = &session, .tokens = all};
+  const auto expected = engine.step(std::span(&input, 1));
+  session.truncate(4);
+  const auto elsewhere = some_tokens(96, 3, 99);
+  input.tokens = elsewhere;
+  EXPECT_NE(engine.step(std::span(&input, 1)), expected);
+  session.truncate(4);
+  input.tokens = all.subspan(4);
+  EXPECT_EQ(engine.step(std::span(&input, 1)), expected);
+}
+
+TEST_F(EngineTest, AFailedStepLeavesTheSessionAsItWas) {
+  const std::string path = write(testing_support::tiny_mixtral());
+  const auto tokens = some_tokens(96, 6);
+  Engine engine(Model::open(fs_, path), {.threads = 1});
+  Session session = engine.new_session();
+  StepInput input{.session = &session, .tokens = tokens};
+  std::stop_source stopped;
+  stopped.request_stop();
+  EXPECT_THROW(engine.step(std::span(&input, 1), {.stop = stopped.get_token()}), Cancelled);
+  EXPECT_EQ(session.length(), 0);
+  const std::vector<std::int32_t> bad = {3, 96};
+  input.tokens = bad;
+  EXPECT_THAT(error_of([&] { engine.step(std::span(&input, 1)); }).what,
+              HasSubstr("96 is not in the vocabulary"));
+  EXPECT_EQ(session.length(), 0);
+}
+
+TEST_F(EngineTest, TheContextIsALimit) {
+  const std::string path = write(testing_support::tiny_llama());
+  Engine engine(Model::open(fs_, path), {.threads = 1});
+  Session session = engine.new_session(4);
+  const auto tokens = some_tokens(96, 5);
+  const StepInput input{.session = &session, .tokens = tokens};
+  EXPECT_THAT(error_of([&] { engine.step(std::span(&input, 1)); }).expected,
+              HasSubstr("at most 4"));
+  EXPECT_THAT(error_of([&] { engine.new_session(4000); }).expected, HasSubstr("128"));
+}
+
+TEST_F(EngineTest, ABudgetBelowTheFloorSaysTheFloorAndTheFloorIsEnough) {
+  const std::string path = write(testing_support::tiny_mixtral());
+  const auto parts = error_of([&] { Model::open(fs_, path, {.memory_budget = 1 << 20}); });
+  EXPECT_THAT(parts.where, HasSubstr("--mem-budget"));
+  EXPECT_THAT(parts.expected, HasSubstr("dense weights"));
+  EXPECT_THAT(parts.expected, HasSubstr("at least"));
+}
+
+TEST_F(EngineTest, TheLedgerNeverExceedsTheBudget) {
+  const std::string path = write(testing_support::tiny_mixtral());
+  const std::uint64_t budget = std::uint64_t{1} << 30;
+  const auto model = Model::open(fs_, path, {.memory_budget = budget});
+  Engine engine(model, {.threads = 1});
+  Session session = engine.new_session();
+  const auto tokens = some_tokens(96, 30);
+  const StepInput input{.session = &session, .tokens = tokens};
+  engine.step(std::span(&input, 1));
+  EXPECT_LE(model->ledger().peak(), budget);
+  EXPECT_GT(model->ledger().held(Purpose::dense_weights), 0U);
+  EXPECT_GT(model->ledger().held(Purpose::kv_cache), 0U);
+  EXPECT_GT(model->ledger().held(Purpose::scratch), 0U);
+  EXPECT_GT(model->ledger().held(Purpose::expert_slots), 0U);
+}
+
+TEST_F(EngineTest, ExpertsAreReadOnceWhenTheyFit) {
+  const std::string path = write(testing_support::tiny_mixtral());
+  const auto model = Model::open(fs_, path, {.prefetch = Prefetch::off});
+  Engine engine(model, {.threads = 1});
+  Session session = engine.new_session();
+  const auto tokens = some_tokens(96, 60);
+  for (const std::int32_t& t : tokens) {
+    const StepInput input{.session = &session, .tokens = {&t, 1}};
+    engine.step(std::span(&input, 1));
+  }
+  const experts::CacheStats stats = model->expert_stats();
+  EXPECT_EQ(stats.evictions, 0U);
+  EXPECT_LE(stats.misses, 16U);
+  EXPECT_EQ(stats.hits + stats.misses + stats.late_hits, 60U * 2 * 2);
+}
+
+TEST_F(EngineTest, ARouterThatLooksAheadIsRefused) {
+  const std::string path =
+      write(with_router([](routing::Config& r) { r.kind = routing::Kind::expert_choice; }));
+  EXPECT_THAT(error_of([&] { Model::open(fs_, path); }).what, HasSubstr("looks at later tokens"));
+}
+
+TEST_F(EngineTest, AModelWithAMissingTensorIsRefusedByName) {
+  const std::string path = write(testing_support::tiny_mixtral());
+  // The same weights under a config that promises one layer more.
+  ModelConfig more = testing_support::tiny_mixtral();
+  more.layers = 3;
+  more.layer_is_moe.push_back(true);
+  const std::string other = write(more);
+  const std::string config = read_file(fs_, other + "/config.json");
+  write_file_atomically(fs_, path + "/config.json", config);
+  const auto parts = error_of([&] { Model::open(fs_, path); });
+  EXPECT_THAT(parts.what + parts.where, HasSubstr("model.layers.2"));
+}
+
+}  // namespace
+}  // namespace switchyard::runtime

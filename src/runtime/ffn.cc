@@ -1,0 +1,64 @@
+// Row-wise steps and the dense feed-forward network.
+#include "base/check.h"
+#include "runtime/run.h"
+
+namespace switchyard::runtime {
+
+void normalise_rows(Run& run, std::span<const float> x, std::span<const float> weight,
+                    std::span<float> y) {
+  const std::size_t d = weight.size();
+  spread(run.threads, run.size(), run.size() * d, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      run.model.kernels->rms_norm(x.data() + i * d, weight.data(), run.model.config.norm_epsilon,
+                                  y.data() + i * d, d);
+    }
+  });
+}
+
+void add_block(Run& run) {
+  const auto d = static_cast<std::size_t>(run.model.config.width);
+  spread(run.threads, run.size(), run.size() * d, [&](std::size_t begin, std::size_t end) {
+    run.model.kernels->axpy(1.0F, run.scratch.block.data() + begin * d,
+                            run.scratch.x.data() + begin * d, (end - begin) * d);
+  });
+}
+
+void activate(const kernels::KernelSet& kernels, const FfnConfig& ffn, const float* gate, float* up,
+              std::size_t n) {
+  const float* input = ffn.gated ? gate : up;
+  const float* factor = ffn.gated ? up : nullptr;
+  switch (ffn.activation) {
+    case Activation::silu:
+      return kernels.silu(input, factor, up, n);
+    case Activation::gelu:
+      return kernels.gelu(input, factor, up, n);
+    case Activation::gelu_tanh:
+      return kernels.gelu_tanh(input, factor, up, n);
+    case Activation::relu:
+      return kernels.relu(input, factor, up, n);
+  }
+  SWITCHYARD_CHECK(false);
+}
+
+void run_ffn(Run& run, const FfnWeights& w, const FfnConfig& ffn, std::span<const float> in,
+             std::span<float> out) {
+  const std::size_t n = run.size();
+  const auto hidden = static_cast<std::size_t>(ffn.hidden);
+  Scratch& s = run.scratch;
+  const Product up[] = {{w.up, in.data(), n, s.up.data()}, {w.gate, in.data(), n, s.gate.data()}};
+  multiply(*run.model.kernels, run.threads, std::span(up).first(ffn.gated ? 2 : 1));
+  spread(run.threads, n, n * hidden, [&](std::size_t begin, std::size_t end) {
+    const std::size_t at = begin * hidden;
+    activate(*run.model.kernels, ffn, s.gate.data() + at, s.up.data() + at, (end - begin) * hidden);
+  });
+  multiply(*run.model.kernels, run.threads, {w.down, s.up.data(), n, out.data()});
+}
+
+void run_dense_ffn(Run& run, int layer) {
+  const LayerWeights& w = run.model.weights.layers[static_cast<std::size_t>(layer)];
+  normalise_rows(run, run.scratch.x, w.post_norm, run.scratch.normed);
+  run_ffn(run, *w.dense, run.model.config.dense, run.scratch.normed, run.scratch.block);
+  add_block(run);
+}
+
+}  // namespace switchyard::runtime

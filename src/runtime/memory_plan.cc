@@ -1,0 +1,82 @@
+#include "runtime/memory_plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "switchyard/error.h"
+
+#include "base/aligned_buffer.h"
+#include "base/byte_size.h"
+
+namespace switchyard::runtime {
+namespace {
+
+int session_tokens(const ModelConfig& config, const ModelOptions& options) {
+  return options.session_tokens > 0 ? options.session_tokens : config.context;
+}
+
+std::string parts(const MemoryPlan& plan) {
+  return "process " + format_bytes(plan.process) + ", dense weights " +
+         format_bytes(plan.dense_weights) + ", KV cache " + format_bytes(plan.kv_cache) +
+         ", scratch " + format_bytes(plan.scratch) + ", experts " + format_bytes(plan.experts);
+}
+
+// The share of experts that the options ask for, between floor and full.
+std::uint64_t expert_share(const ModelOptions& options, const ExpertNeeds& experts) {
+  if (options.expert_share <= 0) return experts.full;
+  const auto wanted = static_cast<std::uint64_t>(
+      std::ceil(options.expert_share * static_cast<double>(experts.full)));
+  return std::clamp(wanted, experts.floor, experts.full);
+}
+
+}  // namespace
+
+std::uint64_t kv_bytes(const ModelConfig& config, int tokens) {
+  const auto values =
+      static_cast<std::size_t>(config.kv_width()) * static_cast<std::size_t>(tokens);
+  return 2 * static_cast<std::uint64_t>(config.layers) * Arena::rounded(values * sizeof(float));
+}
+
+MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
+                       std::uint64_t process_bytes, std::uint64_t dense_bytes,
+                       const ExpertNeeds& experts) {
+  MemoryPlan plan;
+  plan.process = process_bytes;
+  plan.dense_weights = dense_bytes;
+  plan.kv_cache = static_cast<std::uint64_t>(options.max_sessions) *
+                  kv_bytes(config, session_tokens(config, options));
+
+  const int most = std::max(1, options.max_batch_tokens);
+  const int least = std::max(1, options.max_sessions);
+  if (options.memory_budget == 0) {
+    plan.batch_tokens = std::max(most, least);
+    plan.scratch = scratch_bytes(config, plan.batch_tokens, options.max_sessions);
+    plan.experts = expert_share(options, experts);
+    return plan;
+  }
+
+  const std::uint64_t scratch_share = options.memory_budget / 8;
+  plan.batch_tokens = std::max(most, least);
+  while (plan.batch_tokens > least &&
+         scratch_bytes(config, plan.batch_tokens, options.max_sessions) > scratch_share) {
+    plan.batch_tokens = std::max(least, plan.batch_tokens / 2);
+  }
+  plan.scratch = scratch_bytes(config, plan.batch_tokens, options.max_sessions);
+  if (plan.total() + experts.floor > options.memory_budget) {
+    plan.batch_tokens = least;
+    plan.scratch = scratch_bytes(config, least, options.max_sessions);
+    plan.experts = experts.floor;
+  }
+  if (plan.total() > options.memory_budget) {
+    throw Error({.what = "memory budget " + format_bytes(options.memory_budget) +
+                         " is too small for this model",
+                 .where = "--mem-budget",
+                 .expected = "at least " + format_bytes(plan.total()) + " (" + parts(plan) + ")",
+                 .fix = "raise the budget or shorten the context"});
+  }
+  plan.experts = std::min(options.memory_budget - (plan.total() - plan.experts),
+                          expert_share(options, experts));
+  return plan;
+}
+
+}  // namespace switchyard::runtime

@@ -1,0 +1,42 @@
+// How one budget is divided before anything large is allocated.
+//
+//   budget = process + dense weights + KV caches + scratch + (expert slots and their I/O buffers)
+//
+// Everything but the expert slots is known beforehand; the slots get the rest. The number of tokens
+// computed at once is lowered until scratch takes a small share, because it changes speed only.
+#pragma once
+
+#include <cstdint>
+
+#include "switchyard/experts.h"
+#include "switchyard/model_config.h"
+#include "switchyard/runtime.h"
+
+namespace switchyard::runtime {
+
+struct MemoryPlan {
+  std::uint64_t process = 0;
+  std::uint64_t dense_weights = 0;
+  std::uint64_t kv_cache = 0;
+  std::uint64_t scratch = 0;
+  std::uint64_t experts = 0;  // budget of the expert cache; 0 for a dense model
+  int batch_tokens = 1;
+  std::uint64_t total() const { return process + dense_weights + kv_cache + scratch + experts; }
+};
+
+// Bytes an engine needs to compute `tokens` at once.
+std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions);
+// Bytes of one session's KV cache.
+std::uint64_t kv_bytes(const ModelConfig& config, int tokens);
+
+struct ExpertNeeds {
+  std::uint64_t floor = 0;  // least that makes progress
+  std::uint64_t full = 0;   // all experts stay in memory
+};
+
+// Throws Error that says the floor and what it consists of, when the budget is below it.
+MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
+                       std::uint64_t process_bytes, std::uint64_t dense_bytes,
+                       const ExpertNeeds& experts);
+
+}  // namespace switchyard::runtime

@@ -1,0 +1,131 @@
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "switchyard/error.h"
+
+#include "base/memory_info.h"
+#include "formats/weight_check.h"
+#include "runtime/model_impl.h"
+
+namespace switchyard::runtime {
+namespace {
+
+// Memory the process takes after the model was opened and that is not booked elsewhere: thread
+// stacks, the allocator's own, strings.
+constexpr std::uint64_t kProcessReserve = std::uint64_t{6} << 20;
+
+void check_runnable(const ModelConfig& config, const std::string& directory) {
+  if (!config.moe) return;
+  const routing::Method& method = routing::method(config.moe->router.kind);
+  if (!method.causal) {
+    throw Error({.what = "routing '" + std::string(method.name) +
+                         "' looks at later tokens and cannot generate text",
+                 .where = directory + "/config.json: router kind",
+                 .expected = "a causal method",
+                 .fix = "train this model with another router, e.g. kind = \"top_k\""});
+  }
+}
+
+experts::CacheOptions cache_options(const ModelOptions& options) {
+  experts::CacheOptions cache;
+  cache.policy = options.expert_policy;
+  cache.prefetch = options.prefetch != Prefetch::off;
+  cache.io = options.io;
+  return cache;
+}
+
+std::vector<int> following_moe_layers(const ModelConfig& config) {
+  std::vector<int> next(static_cast<std::size_t>(config.layers), -1);
+  int following = -1;
+  for (int l = config.layers - 1; l >= 0; --l) {
+    next[static_cast<std::size_t>(l)] = following;
+    if (config.layer_is_moe[static_cast<std::size_t>(l)]) following = l;
+  }
+  return next;
+}
+
+// Products are split by output rows of known type; anything else would be read as garbage.
+void check_expert_types(const experts::ExpertStore& store, const std::string& directory) {
+  for (const auto& layer : store.parts) {
+    for (const auto& expert : layer) {
+      for (const experts::Part& part : expert) {
+        if (part.dtype == DType::f32 || part.dtype == DType::bf16) continue;
+        throw Error({.what = "experts are stored as " + std::string(dtype_name(part.dtype)),
+                     .where = directory + ": " + part.name,
+                     .expected = "F32 or BF16",
+                     .fix = "convert the model: switchyard convert MODEL OUT --to bf16"});
+      }
+    }
+  }
+}
+
+}  // namespace
+
+Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Model::~Model() = default;
+
+std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& directory,
+                                         const ModelOptions& options) {
+  auto impl = std::make_unique<Impl>();
+  Impl& m = *impl;
+  m.options = options;
+  m.kernels = &kernels::by_name(options.kernels);
+  m.config = read_model_config(fs, directory);
+  check_runnable(m.config, directory);
+
+  experts::CacheOptions cache = cache_options(options);
+  ExpertNeeds needs;
+  {
+    const SafetensorsReader tensors(fs, directory);
+    check_weights(m.config, tensors);
+    if (m.config.moe) {
+      m.experts = fs.exists(directory + "/" + std::string(experts::kPackFile))
+                      ? experts::open_packed(fs, directory, m.config)
+                      : experts::open_in_place(fs, directory, m.config);
+      check_expert_types(m.experts, directory);
+      needs.floor = experts::Cache::floor_bytes(*m.experts.store, cache);
+      needs.full = experts::Cache::full_bytes(*m.experts.store, cache);
+    }
+    m.rope = RopeTable(options.session_tokens > 0 ? options.session_tokens : m.config.context,
+                       m.config.head_dim, m.config.rope_theta);
+    const std::uint64_t dense_bytes = DenseWeights::bytes_needed(tensors, m.config);
+    m.plan = plan_memory(m.config, options, process_memory().resident + kProcessReserve,
+                         dense_bytes, needs);
+    m.ledger = std::make_shared<Ledger>(options.memory_budget == 0 ? Ledger::kUnlimited
+                                                                   : options.memory_budget);
+    m.bookings.push_back(Ledger::book(m.ledger, Purpose::process, m.plan.process));
+    m.weights = DenseWeights::load(fs, tensors, m.config, m.ledger);
+  }
+  if (m.config.moe) {
+    cache.budget = m.plan.experts;
+    m.full_expert_bytes = needs.full;
+    m.bookings.push_back(Ledger::book(m.ledger, Purpose::expert_slots, m.plan.experts));
+    m.cache = std::make_unique<experts::Cache>(m.experts.store, cache);
+  }
+  m.next_moe_layer = following_moe_layers(m.config);
+  return std::shared_ptr<const Model>(new Model(std::move(impl)));
+}
+
+const ModelConfig& Model::config() const { return impl_->config; }
+const ModelOptions& Model::options() const { return impl_->options; }
+Ledger& Model::ledger() const { return *impl_->ledger; }
+experts::CacheStats Model::expert_stats() const {
+  return impl_->cache ? impl_->cache->stats() : experts::CacheStats{};
+}
+void Model::reset_expert_stats() const {
+  if (impl_->cache) impl_->cache->reset_stats();
+}
+std::uint64_t Model::expert_bytes() const {
+  return impl_->experts.store ? impl_->experts.store->total_bytes() : 0;
+}
+std::uint64_t Model::expert_slot_bytes() const { return impl_->plan.experts; }
+std::uint64_t Model::dense_bytes() const { return impl_->weights.bytes(); }
+std::uint64_t Model::embedding_bytes() const {
+  const kernels::Matrix& e = impl_->weights.embedding;
+  return e.rows * e.columns *
+         (e.type == kernels::WeightType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
+}
+std::string_view Model::kernel_name() const { return impl_->kernels->name; }
+
+}  // namespace switchyard::runtime

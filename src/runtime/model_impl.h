@@ -1,0 +1,32 @@
+// What an opened model consists of. Private to the runtime.
+#pragma once
+
+#include <memory>
+
+#include "switchyard/expert_pack.h"
+#include "switchyard/experts.h"
+#include "switchyard/runtime.h"
+
+#include "kernels/kernels.h"
+#include "runtime/dense_weights.h"
+#include "runtime/memory_plan.h"
+#include "runtime/rope.h"
+
+namespace switchyard::runtime {
+
+struct Model::Impl {
+  ModelConfig config;
+  ModelOptions options;
+  MemoryPlan plan;
+  std::shared_ptr<Ledger> ledger;
+  const kernels::KernelSet* kernels = nullptr;
+  DenseWeights weights;
+  RopeTable rope;
+  experts::ExpertStore experts;           // store is null for a dense model
+  std::unique_ptr<experts::Cache> cache;  // null for a dense model
+  std::uint64_t full_expert_bytes = 0;    // budget at which all experts stay resident
+  std::vector<int> next_moe_layer;  // [L]: the next layer with experts after this one, -1: none
+  std::vector<Ledger::Booking> bookings;  // process, expert slots
+};
+
+}  // namespace switchyard::runtime

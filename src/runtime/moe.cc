@@ -1,0 +1,199 @@
+// The MoE layer: route -> dispatch -> fetch -> compute -> combine.
+//
+// The router's decision is made first and never changes; the expert cache then hands out experts in
+// whatever order their bytes arrive. Every expert writes rows of its own, which are combined in the
+// decision's order at the end: so the result does not depend on budget, policy, prefetch, threads
+// or waves.
+#include <algorithm>
+#include <cmath>
+
+#include "base/check.h"
+#include "runtime/matmul.h"
+#include "runtime/run.h"
+
+namespace switchyard::runtime {
+namespace {
+
+// The matrices of one expert, as they lie in its slab.
+FfnWeights expert_weights(const std::vector<experts::Part>& parts, const experts::Pin& pin) {
+  FfnWeights ffn;
+  for (const experts::Part& part : parts) {
+    const auto bytes = pin.part(part.extent).subspan(part.offset, part.bytes);
+    const kernels::Matrix matrix{
+        part.dtype == DType::bf16 ? kernels::WeightType::bf16 : kernels::WeightType::f32,
+        bytes.data(), static_cast<std::size_t>(part.shape[0]),
+        static_cast<std::size_t>(part.shape[1])};
+    (part.name == "gate" ? ffn.gate : part.name == "up" ? ffn.up : ffn.down) = matrix;
+  }
+  return ffn;
+}
+
+// Routing as the model does it at inference: dropless whatever the training capacity was, because
+// room that depends on the other sequences of a batch would let them change a token.
+routing::Config inference_router(const ModelConfig& config) {
+  routing::Config router = config.moe->router;
+  router.capacity_factor = 0.0F;
+  router.overflow = routing::Overflow::drop;
+  return router;
+}
+
+void route_by(Run& run, const LayerWeights& w, int layer, std::span<float> logits,
+              routing::Decision& decision) {
+  const Model::Impl& m = run.model;
+  const routing::Config router = inference_router(m.config);
+  const std::size_t n = run.size();
+  const auto width = static_cast<std::size_t>(routing::router_width(router));
+  if (width > 0)
+    multiply(*m.kernels, run.threads, {w.router, run.scratch.normed.data(), n, logits.data()});
+  routing::State state{.seed = router.seed, .layer = static_cast<std::uint32_t>(layer)};
+  routing::route_into(router,
+                      {.logits = logits.first(n * width),
+                       .selection_bias = w.selection_bias,
+                       .token_ids = run.token_ids,
+                       .item_ids = run.positions,
+                       .items = n},
+                      state, decision);
+}
+
+// Replaces the decision of every token that has a forced route.
+void apply_forced_routes(Run& run, int layer, routing::Decision& decision) {
+  if (std::ranges::none_of(run.tokens, [](const RunToken& t) { return t.forced != nullptr; }))
+    return;
+  routing::Decision merged;
+  merged.experts = decision.experts;
+  merged.counts.assign(static_cast<std::size_t>(decision.experts), 0);
+  merged.offsets.push_back(0);
+  for (std::size_t n = 0; n < run.size(); ++n) {
+    const RunToken& token = run.tokens[n];
+    const bool forced = token.forced != nullptr;
+    const routing::Decision& source =
+        forced ? (*token.forced)[static_cast<std::size_t>(layer)] : decision;
+    const std::size_t item = forced ? token.forced_item : n;
+    for (std::uint32_t a = source.offsets[item]; a < source.offsets[item + 1]; ++a) {
+      merged.expert.push_back(source.expert[a]);
+      merged.weight.push_back(source.weight[a]);
+      ++merged.counts[static_cast<std::size_t>(source.expert[a])];
+    }
+    merged.offsets.push_back(static_cast<std::uint32_t>(merged.expert.size()));
+  }
+  decision = std::move(merged);
+}
+
+// One-layer-ahead guess: the next layer's router on this layer's input (the "stale gate"). A guess
+// moves bytes earlier and changes nothing else.
+void prefetch_next_layer(Run& run, int layer) {
+  const Model::Impl& m = run.model;
+  const int next = m.next_moe_layer[static_cast<std::size_t>(layer)];
+  if (next < 0 || m.options.prefetch != Prefetch::stale_gate ||
+      m.plan.experts >= m.full_expert_bytes)
+    return;
+  const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(next)];
+  if (w.router.data == nullptr) return;
+  route_by(run, w, next, run.scratch.next_logits, run.guess);
+  run.active.clear();
+  for (std::uint32_t e = 0; e < run.guess.counts.size(); ++e) {
+    if (run.guess.counts[e] > 0) run.active.push_back(e);
+  }
+  // The most wanted first: with many tokens there is no room for all.
+  std::ranges::stable_sort(run.active, [&](std::uint32_t a, std::uint32_t b) {
+    return run.guess.counts[a] > run.guess.counts[b];
+  });
+  m.cache->prefetch(static_cast<std::uint32_t>(next), run.active);
+}
+
+// Computes the rows of some experts: all gates and ups, then the activations, then all downs, so
+// that a group of small experts costs three barriers instead of three each.
+void compute_experts(Run& run, int layer, std::span<const std::size_t> positions,
+                     std::span<const experts::Pin> pins) {
+  const Model::Impl& m = run.model;
+  const FfnConfig& ffn = m.config.moe->expert;
+  const auto d = static_cast<std::size_t>(m.config.width);
+  const auto f = static_cast<std::size_t>(ffn.hidden);
+  Scratch& s = run.scratch;
+  std::vector<Product> in;
+  std::vector<Product> out;
+  std::size_t rows_of_group = 0;
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    const std::uint32_t expert = run.active[positions[i]];
+    const FfnWeights w =
+        expert_weights(m.experts.parts[static_cast<std::size_t>(layer)][expert], pins[i]);
+    const std::size_t first = run.plan.expert_begin[expert];
+    const std::size_t rows = run.plan.expert_begin[expert + 1] - first;
+    rows_of_group += rows;
+    const float* x = s.expert_in.data() + first * d;
+    in.push_back({w.up, x, rows, s.expert_up.data() + first * f});
+    if (ffn.gated) in.push_back({w.gate, x, rows, s.expert_gate.data() + first * f});
+    out.push_back({w.down, s.expert_up.data() + first * f, rows, s.expert_out.data() + first * d});
+  }
+  multiply(*m.kernels, run.threads, in);
+  spread(run.threads, out.size(), rows_of_group * f, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const std::uint32_t expert = run.active[positions[i]];
+      const std::size_t at = run.plan.expert_begin[expert] * f;
+      activate(*m.kernels, ffn, s.expert_gate.data() + at, s.expert_up.data() + at,
+               out[i].rows * f);
+    }
+  });
+  multiply(*m.kernels, run.threads, out);
+}
+
+// block += (gate of the shared expert) * shared expert(normed)
+void add_shared_expert(Run& run, const LayerWeights& w) {
+  const Model::Impl& m = run.model;
+  Scratch& s = run.scratch;
+  const std::size_t n = run.size();
+  const auto d = static_cast<std::size_t>(m.config.width);
+  FfnConfig ffn = m.config.moe->expert;
+  ffn.hidden = m.config.moe->shared_hidden;
+  // The rows of the routed experts are combined by now, so their memory is free for the result.
+  const std::span<float> shared = s.expert_in.first(n * d);
+  run_ffn(run, *w.shared, ffn, s.normed, shared);
+  std::ranges::fill(s.shared_scale, 1.0F);
+  if (w.shared_gate.data != nullptr) {
+    multiply(*m.kernels, run.threads, {w.shared_gate, s.normed.data(), n, s.shared_scale.data()});
+    for (std::size_t i = 0; i < n; ++i)
+      s.shared_scale[i] = 1.0F / (1.0F + std::exp(-s.shared_scale[i]));
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    m.kernels->axpy(s.shared_scale[i], shared.data() + i * d, s.block.data() + i * d, d);
+  }
+}
+
+}  // namespace
+
+void run_moe(Run& run, int layer) {
+  const Model::Impl& m = run.model;
+  const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
+  Scratch& s = run.scratch;
+  const std::size_t n = run.size();
+  const auto d = static_cast<std::size_t>(m.config.width);
+
+  normalise_rows(run, s.x, w.post_norm, s.normed);
+  route_by(run, w, layer, s.router_logits, run.decision);
+  apply_forced_routes(run, layer, run.decision);
+  if (run.options.on_route) {
+    const auto width = static_cast<std::size_t>(routing::router_width(m.config.moe->router));
+    run.options.on_route({.layer = layer,
+                          .first_token = run.first_token,
+                          .decision = &run.decision,
+                          .logits = s.router_logits.first(n * width)});
+  }
+  prefetch_next_layer(run, layer);
+
+  dispatch::make_plan_into(run.decision, run.plan);
+  SWITCHYARD_CHECK(run.plan.rows() * d <= s.expert_in.size());
+  dispatch::gather(run.plan, s.normed.first(n * d), d, s.expert_in.first(run.plan.rows() * d));
+  run.active.assign(run.plan.active.begin(), run.plan.active.end());
+  m.cache->acquire_each(
+      static_cast<std::uint32_t>(layer), run.active,
+      [&](std::span<const std::size_t> positions, std::span<const experts::Pin> pins) {
+        compute_experts(run, layer, positions, pins);
+      },
+      run.options.stop);
+  dispatch::combine(run.decision, run.plan, s.expert_out.first(run.plan.rows() * d), d,
+                    s.block.first(n * d));
+  if (w.shared) add_shared_expert(run, w);
+  add_block(run);
+}
+
+}  // namespace switchyard::runtime

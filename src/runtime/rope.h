@@ -1,0 +1,33 @@
+// Rotary position embedding (Su 2021), in the layout of Hugging Face Llama: the halves of a head
+// are rotated together.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace switchyard::runtime {
+
+// Cosines and sines of every position. Immutable after construction.
+class RopeTable {
+ public:
+  RopeTable() = default;
+  // positions: how many; head_dim: even.
+  RopeTable(int positions, int head_dim, float theta);
+
+  std::span<const float> cosines(int position) const {
+    return row(cos_, position);
+  }  // [head_dim / 2]
+  std::span<const float> sines(int position) const { return row(sin_, position); }
+  std::size_t bytes() const { return (cos_.size() + sin_.size()) * sizeof(float); }
+
+ private:
+  std::span<const float> row(const std::vector<float>& table, int position) const {
+    return std::span(table).subspan(static_cast<std::size_t>(position) * half_, half_);
+  }
+  std::size_t half_ = 0;
+  std::vector<float> cos_;
+  std::vector<float> sin_;
+};
+
+}  // namespace switchyard::runtime

@@ -1,0 +1,80 @@
+// A run: the tokens, of one or several sequences, that pass through the layers together. Private to
+// the runtime.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <stop_token>
+#include <vector>
+
+#include "switchyard/dispatch.h"
+#include "switchyard/runtime.h"
+#include "switchyard/thread_pool.h"
+
+#include "runtime/matmul.h"
+#include "runtime/model_impl.h"
+#include "runtime/scratch.h"
+#include "runtime/session_impl.h"
+
+namespace switchyard::runtime {
+
+struct RunToken {
+  Session::Impl* session = nullptr;
+  std::int32_t id = 0;
+  int position = 0;                                        // in its session
+  const std::vector<routing::Decision>* forced = nullptr;  // [L], null: the router decides
+  std::size_t forced_item = 0;                             // this token's item there
+};
+
+// What the layers of one run share.
+struct Run {
+  const Model::Impl& model;
+  ThreadPool& threads;
+  Scratch& scratch;
+  std::vector<RunToken> tokens = {};  // [N]
+  std::size_t first_token = 0;        // of the step
+  const StepOptions& options;
+
+  // Used again by every MoE layer.
+  routing::Decision decision = {};
+  routing::Decision guess = {};
+  dispatch::Plan plan = {};
+  std::vector<std::int32_t> token_ids = {};
+  std::vector<std::uint64_t> positions = {};
+  std::vector<std::uint32_t> active = {};
+
+  std::size_t size() const { return tokens.size(); }
+};
+
+// A dense or shared network over all tokens of the run. in, out [N, D]
+void run_ffn(Run& run, const FfnWeights& weights, const FfnConfig& ffn, std::span<const float> in,
+             std::span<float> out);
+
+// Each adds its output to the residual stream x [N, D].
+void run_attention(Run& run, int layer);
+void run_dense_ffn(Run& run, int layer);
+void run_moe(Run& run, int layer);
+
+// Runs body(begin, end) over [0, count), on all threads only when `work` multiply-adds are worth
+// waking them.
+template <class Body>
+void spread(ThreadPool& threads, std::size_t count, std::size_t work, Body&& body) {
+  if (work < kSerialWork || threads.threads() == 1) {
+    body(std::size_t{0}, count);
+    return;
+  }
+  // Several pieces a thread, so that uneven ones even out.
+  const std::size_t pieces = static_cast<std::size_t>(threads.threads()) * 8;
+  threads.parallel_for(count, std::max<std::size_t>(1, count / pieces), body);
+}
+
+// y = rms_norm(x, weight) row by row; x and y [N, D].
+void normalise_rows(Run& run, std::span<const float> x, std::span<const float> weight,
+                    std::span<float> y);
+// x += block, [N, D].
+void add_block(Run& run);
+// out = activation(gate) * up, or activation(up) when not gated; result in up. [n values]
+void activate(const kernels::KernelSet& kernels, const FfnConfig& ffn, const float* gate, float* up,
+              std::size_t n);
+
+}  // namespace switchyard::runtime

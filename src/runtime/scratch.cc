@@ -1,0 +1,76 @@
+#include "runtime/scratch.h"
+
+#include <algorithm>
+
+#include "switchyard/thread_pool.h"
+
+#include "runtime/memory_plan.h"
+
+namespace switchyard::runtime {
+namespace {
+
+// Calls take(member, count) for every piece: once to add up, once to hand out.
+template <class Take>
+void lay_out(const ModelConfig& c, std::size_t n, Take&& take) {
+  const auto d = static_cast<std::size_t>(c.width);
+  const auto q = static_cast<std::size_t>(c.q_width());
+  const auto kv = static_cast<std::size_t>(c.kv_width());
+  take(&Scratch::x, n * d);
+  take(&Scratch::normed, n * d);
+  take(&Scratch::q, n * q);
+  take(&Scratch::k, n * kv);
+  take(&Scratch::v, n * kv);
+  take(&Scratch::mixed, n * q);
+  take(&Scratch::block, n * d);
+  const bool any_dense = std::ranges::find(c.layer_is_moe, false) != c.layer_is_moe.end();
+  const auto hidden = static_cast<std::size_t>(
+      std::max(any_dense ? c.dense.hidden : 0, c.moe ? c.moe->shared_hidden : 0));
+  take(&Scratch::gate, n * hidden);
+  take(&Scratch::up, n * hidden);
+  if (!c.moe) return;
+  const auto k = static_cast<std::size_t>(c.moe->router.experts_per_token);
+  const auto f = static_cast<std::size_t>(c.moe->expert.hidden);
+  const auto r = static_cast<std::size_t>(routing::router_width(c.moe->router));
+  take(&Scratch::router_logits, n * r);
+  take(&Scratch::next_logits, n * r);
+  take(&Scratch::shared_scale, n);
+  take(&Scratch::expert_in, n * k * d);
+  take(&Scratch::expert_gate, n * k * f);
+  take(&Scratch::expert_up, n * k * f);
+  take(&Scratch::expert_out, n * k * d);
+}
+
+std::size_t arena_bytes(const ModelConfig& config, int tokens) {
+  std::size_t total = 0;
+  lay_out(config, static_cast<std::size_t>(tokens),
+          [&](std::span<float> Scratch::*, std::size_t count) {
+            total += Arena::rounded(count * sizeof(float));
+          });
+  return total;
+}
+
+}  // namespace
+
+std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions) {
+  // Besides the arena: attention scores of each thread, and logits: a block of rows being
+  // computed, and what the caller was handed in this step and the last.
+  const auto scores =
+      static_cast<std::uint64_t>(available_cores()) * static_cast<std::uint64_t>(config.context);
+  const auto logits =
+      3 * static_cast<std::uint64_t>(sessions) * static_cast<std::uint64_t>(config.vocab);
+  return arena_bytes(config, tokens) + (scores + logits) * sizeof(float);
+}
+
+Scratch::Scratch(const ModelConfig& config, int tokens_at_once, int sessions,
+                 const std::shared_ptr<Ledger>& ledger)
+    : tokens(tokens_at_once),
+      booking_(
+          Ledger::book(ledger, Purpose::scratch, scratch_bytes(config, tokens_at_once, sessions))),
+      arena_(arena_bytes(config, tokens_at_once)) {
+  lay_out(config, static_cast<std::size_t>(tokens),
+          [&](std::span<float> Scratch::*member, std::size_t count) {
+            this->*member = arena_.take<float>(count);
+          });
+}
+
+}  // namespace switchyard::runtime

@@ -1,0 +1,45 @@
+// Memory for the activations of one run of tokens, taken once and used for every layer.
+//
+// N tokens of the run, A = N * K assignments, D width, F hidden width, R router outputs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "switchyard/ledger.h"
+#include "switchyard/model_config.h"
+
+#include "base/aligned_buffer.h"
+
+namespace switchyard::runtime {
+
+struct Scratch {
+  // Books the bytes first; throws Error if the ledger refuses.
+  Scratch(const ModelConfig& config, int tokens, int sessions,
+          const std::shared_ptr<Ledger>& ledger);
+
+  std::span<float> x;              // [N, D] residual stream
+  std::span<float> normed;         // [N, D]
+  std::span<float> q;              // [N, H * head_dim]
+  std::span<float> k;              // [N, KV heads * head_dim]
+  std::span<float> v;              // [N, KV heads * head_dim]
+  std::span<float> mixed;          // [N, H * head_dim] attention output before its projection
+  std::span<float> block;          // [N, D] output of attention or FFN, to be added to x
+  std::span<float> gate;           // [N, dense or shared F]
+  std::span<float> up;             // [N, dense or shared F]
+  std::span<float> router_logits;  // [N, R]
+  std::span<float> next_logits;    // [N, R] the next router's, for prefetch
+  std::span<float> shared_scale;   // [N]
+  std::span<float> expert_in;      // [A, D]
+  std::span<float> expert_gate;    // [A, F]
+  std::span<float> expert_up;      // [A, F]
+  std::span<float> expert_out;     // [A, D]
+
+  int tokens = 0;
+
+ private:
+  Ledger::Booking booking_;
+  Arena arena_;
+};
+
+}  // namespace switchyard::runtime

@@ -1,0 +1,211 @@
+#include "support/reference_decoder.h"
+
+#include <cmath>
+#include <stdexcept>
+
+#include "switchyard/model_config.h"
+#include "switchyard/routing.h"
+#include "switchyard/safetensors.h"
+
+namespace switchyard::testing_support {
+namespace {
+
+using Vector = std::vector<double>;
+
+struct Weights {
+  Weights(FileSystem& fs, const std::string& directory) : tensors(fs, directory) {}
+  Vector get(const std::string& name) const {
+    const std::vector<float> values = tensors.read_f32(name);
+    return {values.begin(), values.end()};
+  }
+  SafetensorsReader tensors;
+};
+
+Vector times(const Vector& matrix, const Vector& x) {  // [O, I] x [I]
+  Vector y(matrix.size() / x.size(), 0.0);
+  for (std::size_t o = 0; o < y.size(); ++o) {
+    for (std::size_t i = 0; i < x.size(); ++i) y[o] += matrix[o * x.size() + i] * x[i];
+  }
+  return y;
+}
+
+void add(Vector& x, const Vector& y, double scale = 1.0) {
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] += scale * y[i];
+}
+
+Vector rms_norm(const Vector& x, const Vector& weight, double epsilon) {
+  double mean = 0;
+  for (const double v : x) mean += v * v / static_cast<double>(x.size());
+  Vector y(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) y[i] = x[i] / std::sqrt(mean + epsilon) * weight[i];
+  return y;
+}
+
+double activate(Activation activation, double x) {
+  switch (activation) {
+    case Activation::silu:
+      return x / (1.0 + std::exp(-x));
+    case Activation::gelu:
+      return 0.5 * x * (1.0 + std::erf(x / std::sqrt(2.0)));
+    case Activation::gelu_tanh:
+      return 0.5 * x * (1.0 + std::tanh(std::sqrt(2.0 / M_PI) * (x + 0.044715 * x * x * x)));
+    case Activation::relu:
+      return x > 0 ? x : 0;
+  }
+  throw std::logic_error("activation");
+}
+
+template <class Name>
+Vector ffn(const Weights& w, const FfnConfig& config, const Name& name, const Vector& x) {
+  Vector hidden = times(w.get(name("up")), x);
+  if (config.gated) {
+    const Vector gate = times(w.get(name("gate")), x);
+    for (std::size_t i = 0; i < hidden.size(); ++i)
+      hidden[i] *= activate(config.activation, gate[i]);
+  } else {
+    for (double& h : hidden) h = activate(config.activation, h);
+  }
+  return times(w.get(name("down")), hidden);
+}
+
+Vector head_norm(const Weights& w, const ModelConfig& c, const std::string& name, const Vector& x) {
+  const Vector weight = w.get(name);
+  Vector y;
+  for (std::size_t at = 0; at < x.size(); at += weight.size()) {
+    const Vector part(x.begin() + static_cast<std::ptrdiff_t>(at),
+                      x.begin() + static_cast<std::ptrdiff_t>(at + weight.size()));
+    const Vector normed = rms_norm(part, weight, c.norm_epsilon);
+    y.insert(y.end(), normed.begin(), normed.end());
+  }
+  return y;
+}
+
+void rotate(const ModelConfig& c, Vector& x, std::size_t position) {
+  const auto head_dim = static_cast<std::size_t>(c.head_dim);
+  for (std::size_t at = 0; at < x.size(); at += head_dim) {
+    for (std::size_t i = 0; i < head_dim / 2; ++i) {
+      const double angle =
+          static_cast<double>(position) /
+          std::pow(static_cast<double>(c.rope_theta), 2.0 * static_cast<double>(i) / c.head_dim);
+      const double a = x[at + i];
+      const double b = x[at + i + head_dim / 2];
+      x[at + i] = a * std::cos(angle) - b * std::sin(angle);
+      x[at + i + head_dim / 2] = b * std::cos(angle) + a * std::sin(angle);
+    }
+  }
+}
+
+// Keys and values of the tokens so far, in one layer.
+struct Past {
+  std::vector<Vector> keys;
+  std::vector<Vector> values;
+};
+
+Vector attention(const Weights& w, const ModelConfig& c, int l, const Vector& x, Past& past) {
+  const WeightNames names(c.family);
+  Vector q = times(w.get(names.layer(l, "q")), x);
+  Vector k = times(w.get(names.layer(l, "k")), x);
+  Vector v = times(w.get(names.layer(l, "v")), x);
+  if (c.attention_bias) {
+    add(q, w.get(names.layer(l, "q_bias")));
+    add(k, w.get(names.layer(l, "k_bias")));
+    add(v, w.get(names.layer(l, "v_bias")));
+  }
+  if (c.qk_norm != QkNorm::none) {
+    q = head_norm(w, c, names.layer(l, "q_norm"), q);
+    k = head_norm(w, c, names.layer(l, "k_norm"), k);
+  }
+  rotate(c, q, past.keys.size());
+  rotate(c, k, past.keys.size());
+  past.keys.push_back(k);
+  past.values.push_back(v);
+  const auto head_dim = static_cast<std::size_t>(c.head_dim);
+  Vector mixed(q.size(), 0.0);
+  for (int h = 0; h < c.heads; ++h) {
+    const std::size_t from_q = static_cast<std::size_t>(h) * head_dim;
+    const std::size_t from_kv = static_cast<std::size_t>(h / (c.heads / c.kv_heads)) * head_dim;
+    Vector weight(past.keys.size(), 0.0);
+    double sum = 0;
+    for (std::size_t t = 0; t < weight.size(); ++t) {
+      double dot = 0;
+      for (std::size_t i = 0; i < head_dim; ++i) dot += q[from_q + i] * past.keys[t][from_kv + i];
+      weight[t] = std::exp(dot / std::sqrt(static_cast<double>(head_dim)));
+      sum += weight[t];
+    }
+    for (std::size_t t = 0; t < weight.size(); ++t) {
+      for (std::size_t i = 0; i < head_dim; ++i)
+        mixed[from_q + i] += weight[t] / sum * past.values[t][from_kv + i];
+    }
+  }
+  return times(w.get(names.layer(l, "o")), mixed);
+}
+
+Vector moe(const Weights& w, const ModelConfig& c, int l, const Vector& x, std::int32_t token,
+           std::size_t position) {
+  const WeightNames names(c.family);
+  const MoeConfig& moe = *c.moe;
+  std::vector<float> logits;
+  if (routing::router_width(moe.router) > 0) {
+    const Vector exact = times(w.get(names.router(l)), x);
+    logits.assign(exact.begin(), exact.end());
+  }
+  const std::vector<float> bias = moe.router.selection_bias
+                                      ? w.tensors.read_f32(names.selection_bias(l))
+                                      : std::vector<float>{};
+  const std::uint64_t item = position;
+  routing::State state{.seed = moe.router.seed, .layer = static_cast<std::uint32_t>(l)};
+  const routing::Decision decision = routing::route(moe.router,
+                                                    {.logits = logits,
+                                                     .selection_bias = bias,
+                                                     .token_ids = {&token, 1},
+                                                     .item_ids = {&item, 1},
+                                                     .items = 1},
+                                                    state);
+  Vector y(x.size(), 0.0);
+  for (std::size_t a = 0; a < decision.assignments(); ++a) {
+    const auto part = [&](std::string_view p) { return names.expert(l, decision.expert[a], p); };
+    add(y, ffn(w, moe.expert, part, x), decision.weight[a]);
+  }
+  if (moe.shared_hidden > 0) {
+    const auto part = [&](std::string_view p) { return names.shared_expert(l, p); };
+    const double scale =
+        moe.shared_gate ? 1.0 / (1.0 + std::exp(-times(w.get(names.shared_gate(l)), x)[0])) : 1.0;
+    add(y, ffn(w, moe.expert, part, x), scale);
+  }
+  return y;
+}
+
+}  // namespace
+
+std::vector<double> reference_logits(FileSystem& fs, const std::string& directory,
+                                     std::span<const std::int32_t> tokens) {
+  const ModelConfig c = read_model_config(fs, directory);
+  const WeightNames names(c.family);
+  const Weights w(fs, directory);
+  const Vector embedding = w.get(names.embedding());
+  const Vector output = c.tied_embeddings ? embedding : w.get(names.output());
+  const auto width = static_cast<std::ptrdiff_t>(c.width);
+  std::vector<Past> past(static_cast<std::size_t>(c.layers));
+  std::vector<double> logits;
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    Vector x(embedding.begin() + tokens[t] * width, embedding.begin() + (tokens[t] + 1) * width);
+    for (int l = 0; l < c.layers; ++l) {
+      const auto norm = [&](const char* part) {
+        return rms_norm(x, w.get(names.layer(l, part)), c.norm_epsilon);
+      };
+      add(x, attention(w, c, l, norm("input_norm"), past[static_cast<std::size_t>(l)]));
+      const Vector normed = norm("post_norm");
+      if (c.layer_is_moe[static_cast<std::size_t>(l)]) {
+        add(x, moe(w, c, l, normed, tokens[t], t));
+      } else {
+        add(x, ffn(
+                   w, c.dense, [&](std::string_view p) { return names.dense(l, p); }, normed));
+      }
+    }
+    const Vector row = times(output, rms_norm(x, w.get(names.final_norm()), c.norm_epsilon));
+    logits.insert(logits.end(), row.begin(), row.end());
+  }
+  return logits;
+}
+
+}  // namespace switchyard::testing_support
