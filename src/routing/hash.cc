@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "base/random.h"
 #include "routing/decision_builder.h"
 #include "routing/draw_experts.h"
 #include "routing/inputs_check.h"
@@ -21,8 +22,9 @@ void route_hash(const Config& config, const Inputs& inputs, State& state, Decisi
   DecisionBuilder builder(config.experts, inputs.items, k, decision);
   for (const std::int32_t token : inputs.token_ids) {
     // The run's seed, step and pass stay out: the table is part of the model.
-    const RandomStream stream{config.seed, state.layer, static_cast<std::uint32_t>(token)};
-    draw_experts(stream, order.span(), chosen.span());
+    const Random random(RandomKey{
+        .seed = config.seed, .step = static_cast<std::uint32_t>(token), .layer = state.layer});
+    draw_experts(random, order.span(), chosen.span());
     for (const std::int32_t expert : chosen.span()) builder.assign(expert, weight);
     builder.end_item();
   }

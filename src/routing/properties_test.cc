@@ -5,7 +5,6 @@
 
 #include "switchyard/routing.h"
 
-#include "routing/random_stream.h"
 #include "routing/testing/cases.h"
 
 namespace switchyard::routing {
@@ -88,7 +87,8 @@ bool survives_perturbation(const Config& config, std::size_t kept) {
 TEST(RoutingProperties, CausalExactlyWhereTheTableSaysSo) {
   for (const auto& c : every_kind()) {
     bool survives = true;
-    for (const std::size_t kept : {1U, 5U, 23U}) survives &= survives_perturbation(c.config, kept);
+    for (std::size_t kept = 1; kept < kItems; ++kept)
+      survives = survives && survives_perturbation(c.config, kept);
     EXPECT_EQ(survives, is_causal(c.config)) << c.name;
   }
 }
@@ -178,16 +178,6 @@ TEST(RoutingProperties, AConstantAddedToARowChangesNoSoftmaxChoice) {
   for (std::size_t a = 0; a < plain.assignments(); ++a) {
     EXPECT_NEAR(plain.weight[a], moved.weight[a], 1e-4);
   }
-}
-
-TEST(RandomStream, DrawsAreIndependentOfOrderAndKeysDiffer) {
-  const RandomStream stream{1, 2, 3};
-  EXPECT_EQ(stream.bits(5), RandomStream({1, 2, 3}).bits(5));
-  EXPECT_NE(stream.bits(5), stream.bits(6));
-  EXPECT_NE(stream.bits(5), RandomStream({3, 2, 1}).bits(5));
-  EXPECT_NE(stream.bits(0), RandomStream({1, 2, 3, 0}).bits(0));
-  for (std::uint64_t i = 0; i < 1000; ++i) EXPECT_LT(stream.below(7, i), 7U);
-  EXPECT_EQ(stream.below(1, 0), 0U);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "base/random.h"
 #include "routing/decision_builder.h"
 #include "routing/draw_experts.h"
 #include "routing/inputs_check.h"
@@ -16,13 +17,17 @@ void route_random(const Config& config, const Inputs& inputs, State& state, Deci
   const auto k = static_cast<std::size_t>(effective_k(config, inputs));
   const float weight = config.scaling_factor / static_cast<float>(k);
 
+  // The config's seed and the run's seed both matter; then the place in the run, then the item.
+  const std::uint64_t seed = RandomKey{.seed = config.seed, .step = state.seed}.hash();
+  const std::uint64_t call =
+      RandomKey{.seed = seed, .step = state.step, .pass = state.pass, .layer = state.layer}.hash();
+
   Scratch<std::int32_t> order(static_cast<std::size_t>(config.experts));
   Scratch<std::int32_t> chosen(k);
   DecisionBuilder builder(config.experts, inputs.items, k, decision);
   for (std::size_t n = 0; n < inputs.items; ++n) {
     const std::uint64_t id = inputs.item_ids.empty() ? n : inputs.item_ids[n];
-    const RandomStream stream{config.seed, state.seed, state.step, state.pass, state.layer, id};
-    draw_experts(stream, order.span(), chosen.span());
+    draw_experts(Random(RandomKey{.seed = call, .step = id}), order.span(), chosen.span());
     for (const std::int32_t expert : chosen.span()) builder.assign(expert, weight);
     builder.end_item();
   }

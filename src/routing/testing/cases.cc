@@ -2,9 +2,8 @@
 
 #include <cmath>
 #include <limits>
-#include <numbers>
 
-#include "routing/random_stream.h"
+#include "base/random.h"
 
 namespace switchyard::routing::testing {
 namespace {
@@ -21,22 +20,13 @@ LogitsCase make_case(std::string name, std::size_t items, std::size_t experts, F
   return c;
 }
 
-// In [0, 1).
-double uniform(const RandomStream& stream, std::uint64_t i) {
-  return static_cast<double>(stream.bits(i) >> 11) * 0x1p-53;
-}
-
 }  // namespace
 
 std::vector<float> random_logits(std::size_t items, std::size_t experts, std::uint64_t seed,
                                  float scale) {
-  const RandomStream stream{seed};
+  Random random(seed);
   std::vector<float> logits(items * experts);
-  for (std::size_t i = 0; i < logits.size(); ++i) {  // Box-Muller
-    const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform(stream, 2 * i)));
-    const double angle = 2.0 * std::numbers::pi * uniform(stream, 2 * i + 1);
-    logits[i] = static_cast<float>(radius * std::cos(angle)) * scale;
-  }
+  for (float& logit : logits) logit = static_cast<float>(random.normal()) * scale;
   return logits;
 }
 

@@ -1,0 +1,56 @@
+// The decode path routes one token per layer and step: it must not meet the allocator. This file
+// replaces the program's operator new by one that counts.
+#include <atomic>
+#include <cstdlib>
+#include <gtest/gtest.h>
+#include <new>
+
+#include "switchyard/dispatch.h"
+#include "switchyard/routing.h"
+
+#include "routing/testing/cases.h"
+
+namespace {
+std::atomic<long> allocations = 0;
+}  // namespace
+
+void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* memory = std::malloc(size == 0 ? 1 : size)) return memory;
+  throw std::bad_alloc();
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+
+namespace switchyard::routing {
+namespace {
+
+TEST(Allocation, AWarmDecodePathAllocatesNothing) {
+  auto cases = testing::top_k_variants(256, 8);
+  cases.push_back({"hash", {.kind = Kind::hash, .experts = 256, .experts_per_token = 8}});
+  cases.push_back({"random", {.kind = Kind::random, .experts = 256, .experts_per_token = 8}});
+  const auto logits = testing::random_logits(1, 256, 1);
+  const std::vector<float> bias(256, 0.0F);
+  const std::vector<std::int32_t> tokens{7};
+  for (const auto& c : cases) {
+    const Inputs inputs{.logits = logits,
+                        .selection_bias = c.config.selection_bias ? std::span<const float>(bias)
+                                                                  : std::span<const float>(),
+                        .token_ids = tokens,
+                        .items = 1};
+    State state;
+    Decision decision;
+    dispatch::Plan plan;
+    const auto step = [&] {
+      route_into(c.config, inputs, state, decision);
+      dispatch::make_plan_into(decision, plan);
+    };
+    step();
+    const long before = allocations;
+    step();
+    EXPECT_EQ(allocations - before, 0) << c.name;
+  }
+}
+
+}  // namespace
+}  // namespace switchyard::routing
