@@ -32,6 +32,13 @@ std::string temporary_sibling(const std::string& path) {
   return path + std::string(kTemporaryMark) + digits;
 }
 
+std::string join(const std::string& directory, const std::string& name) {
+  std::string path = directory;
+  path += '/';
+  path += name;
+  return path;
+}
+
 bool is_temporary(const std::string& name) {
   const auto mark = name.rfind(kTemporaryMark);
   if (mark == std::string::npos) return false;
@@ -106,7 +113,7 @@ void write_file_atomically(FileSystem& fs, const std::string& path, const std::s
 
 void remove_stale_temporaries(FileSystem& fs, const std::string& directory) {
   for (const std::string& name : fs.list(directory)) {
-    if (is_temporary(name)) fs.remove(directory + "/" + name);
+    if (is_temporary(name)) fs.remove(join(directory, name));
   }
 }
 

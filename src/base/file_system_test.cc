@@ -70,6 +70,7 @@ TEST_F(RealFileSystem, ReadsAnyRangeInBothModes) {
   for (const ReadMode mode : {ReadMode::buffered, ReadMode::direct}) {
     const auto file = fs_.open(path, mode);
     EXPECT_GE(file->descriptor(), 0);
+    EXPECT_EQ(::fcntl(file->descriptor(), F_GETFL) & O_NONBLOCK, 0);
     EXPECT_FALSE(mode == ReadMode::buffered && file->direct());
     EXPECT_EQ(file->alignment(), file->direct() ? 4096u : 1u);
     const std::array<std::pair<std::size_t, std::size_t>, 8> ranges{{{0, size},

@@ -12,7 +12,8 @@ namespace switchyard::plot {
 namespace {
 
 constexpr double kMargin = 14;
-constexpr double kSampleWidth = 24;
+constexpr double kLineSample = 24;  // pixels of a legend's sample
+constexpr double kSymbolSample = 11;
 constexpr double kLegendGap = 18;
 constexpr double kLegendLine = 19;
 constexpr double kTickLength = 4;
@@ -28,17 +29,20 @@ double widest(const std::vector<std::string>& texts, double size) {
   return width;
 }
 
+double sample_width(const LegendEntry& entry) { return entry.line ? kLineSample : kSymbolSample; }
+
 void draw_sample(SvgCanvas& canvas, Point at, const LegendEntry& entry) {
   const std::string color = hex(series_color(entry.index));
+  const double width = sample_width(entry);
   if (!entry.line && !entry.marker) {
-    canvas.rectangle({at.x + 8, at.y - 5.5}, 11, 11, color);
+    canvas.rectangle({at.x, at.y - width / 2}, width, width, color);
     return;
   }
   if (entry.line) {
-    canvas.line(at, {at.x + kSampleWidth, at.y},
+    canvas.line(at, {at.x + width, at.y},
                 {.color = color, .width = 2, .dash = series_dash(entry.index)});
   }
-  if (entry.marker) canvas.marker({at.x + kSampleWidth / 2, at.y}, entry.index, color);
+  if (entry.marker) canvas.marker({at.x + width / 2, at.y}, entry.index, color);
 }
 
 }  // namespace
@@ -65,13 +69,13 @@ double draw_heading(SvgCanvas& canvas, double width, const std::string& title,
   for (const LegendEntry& entry : legend) {
     if (entry.name.empty()) continue;
     const std::string name = fit_width(entry.name, 60);
-    const double needed = kSampleWidth + 6 + text_width(name, kTextSize);
+    const double needed = sample_width(entry) + 6 + text_width(name, kTextSize);
     if (row_open && x + needed > width - kMargin) {
       x = kMargin;
       y += kLegendLine;
     }
     draw_sample(canvas, {x, y + 5}, entry);
-    canvas.text({x + kSampleWidth + 6, y + 9}, name, {.size = kTextSize});
+    canvas.text({x + sample_width(entry) + 6, y + 9}, name, {.size = kTextSize});
     x += needed + kLegendGap;
     row_open = true;
   }

@@ -28,8 +28,9 @@ constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;
 
 struct FreeDeleter {
   void operator()(std::byte* memory) const {
-    std::free(memory);
-  }  // NOLINT: pairs with aligned_alloc
+    std::free(memory);  // NOLINT(cppcoreguidelines-owning-memory, cppcoreguidelines-no-malloc):
+                        // from aligned_alloc
+  }
 };
 using AlignedBuffer = std::unique_ptr<std::byte, FreeDeleter>;
 
@@ -210,7 +211,7 @@ Descriptor open_descriptor(const std::string& path, int flags) {
 }
 
 std::shared_ptr<ReadableFile> open_posix_file(const std::string& path, ReadMode mode) {
-  // O_NONBLOCK: opening a pipe must not wait for its writer; regular files ignore it.
+  // O_NONBLOCK: opening a pipe must not wait for its writer.
   Descriptor descriptor = open_descriptor(path, O_RDONLY | O_NONBLOCK);
   if (!descriptor.valid()) throw posix_error(errno, "open", path);
   struct stat status {};
@@ -222,6 +223,8 @@ std::shared_ptr<ReadableFile> open_posix_file(const std::string& path, ReadMode 
                  .expected = "a regular file",
                  .fix = "copy its content to a file first"});
   }
+  // Reads of regular files ignore the flag, but io_uring may answer EAGAIN because of it.
+  if (::fcntl(descriptor.get(), F_SETFL, 0) != 0) throw posix_error(errno, "open", path);
   bool direct = false;
   if (mode == ReadMode::direct) {
     Descriptor bypass = open_descriptor(path, O_RDONLY | O_DIRECT);

@@ -123,7 +123,7 @@ std::string ProgressMeter::times(bool last) const {
     text +=
         separator + format_duration(static_cast<double>(options_.total - done_) / rate_) + " left";
   }
-  for (const auto& [name, value] : fields_) text += separator + name + "=" + value;
+  for (const auto& [name, value] : fields_) text += fmt::format("{}{}={}", separator, name, value);
   return text;
 }
 

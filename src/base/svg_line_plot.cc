@@ -109,10 +109,14 @@ class Drawing {
 
   void line(const Series& series, std::size_t index) {
     const std::string color = hex(series_color(index));
+    // A line that goes up and down in every pixel column would be a block of colour.
+    const double columns = std::fabs(x_.at(x_.high()) - x_.at(x_.low()));
+    const double width = static_cast<double>(series.x.size()) > 2 * columns ? 1 : 2;
     std::vector<Point> run;
     const auto flush = [&] {
       if (run.size() >= 2) {
-        canvas_.polyline(thin_out(run), {.color = color, .width = 2, .dash = series_dash(index)});
+        canvas_.polyline(thin_out(run),
+                         {.color = color, .width = width, .dash = series_dash(index)});
       } else if (run.size() == 1 && !has_markers(series)) {
         canvas_.marker(run.front(), index, color);  // a point between two gaps is seen, too
       }

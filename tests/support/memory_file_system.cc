@@ -207,7 +207,7 @@ void MemoryFileSystem::remove_all(const std::string& directory) {
   std::erase_if(
       names_, [&](const auto& entry) { return entry.first == top || is_below(entry.first, top); });
   std::erase_if(directories_, [&](const std::string& path) {
-    return path != "" && path != "/" && (path == top || is_below(path, top));
+    return !path.empty() && path != "/" && (path == top || is_below(path, top));
   });
 }
 
