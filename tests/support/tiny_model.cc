@@ -43,17 +43,19 @@ class Random {
   std::uint64_t state_;
 };
 
-std::vector<float> values_of(const ExpectedTensor& tensor, std::uint64_t seed) {
+std::vector<float> values_of(const ExpectedTensor& tensor, const ModelConfig& config,
+                             std::uint64_t seed) {
   const auto shape = tensor.shape();
   std::size_t count = 1;
   for (const std::int64_t n : shape) count *= static_cast<std::size_t>(n);
   const bool matrix = shape.size() == 2;
   const bool norm = tensor.name.ends_with("norm.weight");
-  // The embedding is looked up, not multiplied: its rows are as large as a normed hidden state.
-  const bool embedding = tensor.name == WeightNames(Family::llama).embedding();
-  const float scale = !matrix     ? 0.1F
-                      : embedding ? 1.0F
-                                  : 1.0F / std::sqrt(static_cast<float>(shape[1]));
+  // Rows of an embedding that is only looked up are as large as a normed hidden state.
+  const bool lookup =
+      tensor.name == WeightNames(config.family).embedding() && !config.tied_embeddings;
+  const float scale = !matrix  ? 0.1F
+                      : lookup ? 1.0F
+                               : 1.0F / std::sqrt(static_cast<float>(shape[1]));
   Random random(seed, tensor.name);
   std::vector<float> values(count);
   for (float& v : values) v = (norm ? 1.0F : 0.0F) + scale * random.normal();
@@ -162,8 +164,8 @@ void write_tiny_model(FileSystem& fs, const std::string& directory, const ModelC
     writer.add({.name = tensor.name,
                 .dtype = dtype,
                 .shape = tensor.shape(),
-                .write = [tensor, seed, dtype](AtomicFile& file) {
-                  file.append(stored(values_of(tensor, seed), dtype));
+                .write = [&config, tensor, seed, dtype](AtomicFile& file) {
+                  file.append(stored(values_of(tensor, config, seed), dtype));
                 }});
   }
   writer.commit(fs, directory + "/model.safetensors");

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "formats/data/source.h"
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace switchyard::data {
 namespace {
@@ -19,7 +19,7 @@ std::string_view without_line_ends(std::string_view text) {
 
 std::string read_text(FileSystem& fs, const std::string& path) {
   std::string text = read_bytes(fs, path);
-  if (const auto offset = tokenizer::find_invalid_utf8(text); offset != std::string::npos) {
+  if (const auto offset = find_invalid_utf8(text); offset != std::string::npos) {
     throw Error({.what = "the text is not UTF-8 at byte " + std::to_string(offset),
                  .where = path,
                  .expected = "UTF-8",

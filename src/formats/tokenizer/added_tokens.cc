@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "formats/tokenizer/unicode.h"
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace switchyard::tokenizer {
 namespace {

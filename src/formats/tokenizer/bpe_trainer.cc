@@ -19,8 +19,8 @@
 #include "formats/tokenizer/added_tokens.h"
 #include "formats/tokenizer/byte_alphabet.h"
 #include "formats/tokenizer/split_pattern.h"
-#include "formats/tokenizer/utf8.h"
 #include "formats/tokenizer/vocabulary.h"
+#include "formats/utf8.h"
 
 namespace switchyard {
 namespace tokenizer {

@@ -6,7 +6,7 @@
 
 #include "formats/tokenizer/decoder.h"
 #include "formats/tokenizer/pattern.h"
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace switchyard::tokenizer {
 

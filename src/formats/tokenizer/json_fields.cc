@@ -2,7 +2,7 @@
 
 #include "switchyard/error.h"
 
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace switchyard::tokenizer {
 namespace {

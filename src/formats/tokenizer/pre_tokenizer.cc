@@ -10,7 +10,7 @@
 #include "formats/tokenizer/pattern.h"
 #include "formats/tokenizer/splitter.h"
 #include "formats/tokenizer/unicode.h"
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace switchyard::tokenizer {
 namespace {

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace switchyard::tokenizer {
+namespace switchyard {
 
 // Offset of the first byte that is not part of a well-formed character; npos if all are.
 // Surrogates, overlong forms and values above U+10FFFF are not well formed.
@@ -56,4 +56,4 @@ class LossyUtf8 {
   std::string waiting_;  // a proper prefix of one character, at most 3 bytes
 };
 
-}  // namespace switchyard::tokenizer
+}  // namespace switchyard

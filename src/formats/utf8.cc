@@ -1,9 +1,9 @@
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 #include <cstdint>
 #include <cstring>
 
-namespace switchyard::tokenizer {
+namespace switchyard {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -113,4 +113,4 @@ void LossyUtf8::finish(std::string& out) {
   waiting_.clear();
 }
 
-}  // namespace switchyard::tokenizer
+}  // namespace switchyard
