@@ -3,16 +3,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
-#include <new>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <utility>
 
 #include "switchyard/error.h"
 
+#include "base/aligned_buffer.h"
 #include "base/posix_error.h"
 
 namespace switchyard {
@@ -21,24 +20,11 @@ namespace {
 // What every common disk and file system accepts for O_DIRECT: no block is larger, and every
 // smaller one divides it.
 constexpr std::size_t kDirectAlignment = 4096;
+static_assert(kDirectAlignment <= AlignedBuffer::kPage);
 // Unaligned reads of a direct file go through a buffer of this size.
 constexpr std::size_t kBounceBytes = std::size_t{1} << 20;
 // Linux moves at most 2 GiB - 4 KiB a call; a power of two below that keeps direct reads aligned.
 constexpr std::size_t kMaxTransfer = std::size_t{1} << 30;
-
-struct FreeDeleter {
-  void operator()(std::byte* memory) const {
-    std::free(memory);  // NOLINT(cppcoreguidelines-owning-memory, cppcoreguidelines-no-malloc):
-                        // from aligned_alloc
-  }
-};
-using AlignedBuffer = std::unique_ptr<std::byte, FreeDeleter>;
-
-AlignedBuffer aligned_buffer(std::size_t bytes) {
-  AlignedBuffer buffer(static_cast<std::byte*>(std::aligned_alloc(kDirectAlignment, bytes)));
-  if (!buffer) throw std::bad_alloc();
-  return buffer;
-}
 
 Error too_short(const std::string& path, std::uint64_t offset, std::size_t bytes,
                 std::uint64_t size) {
@@ -111,17 +97,17 @@ class PosixReadableFile final : public ReadableFile {
         (lead + out.size() + kDirectAlignment - 1) / kDirectAlignment * kDirectAlignment;
     const std::size_t window =
         static_cast<std::size_t>(std::min<std::uint64_t>(padded, kBounceBytes));
-    const AlignedBuffer buffer = aligned_buffer(window);
+    AlignedBuffer buffer(window);
     std::size_t done = 0;
     while (done < out.size()) {
       const std::uint64_t position = offset + done;
       const std::uint64_t block = position / kDirectAlignment * kDirectAlignment;
       const auto skip = static_cast<std::size_t>(position - block);
       const std::size_t got =
-          read_until_end(descriptor_.get(), block, {buffer.get(), window}, path_);
+          read_until_end(descriptor_.get(), block, {buffer.data(), window}, path_);
       if (got <= skip) throw too_short(path_, offset, out.size(), block + got);
       const std::size_t take = std::min(got - skip, out.size() - done);
-      std::memcpy(out.data() + done, buffer.get() + skip, take);
+      std::memcpy(out.data() + done, buffer.data() + skip, take);
       done += take;
     }
   }
@@ -177,10 +163,10 @@ class PosixWritableFile final : public WritableFile {
 
 // Some file systems accept O_DIRECT and refuse the reads, so one block is read to find out.
 bool direct_reads_work(int descriptor) {
-  const AlignedBuffer block = aligned_buffer(kDirectAlignment);
+  AlignedBuffer block(kDirectAlignment);
   ssize_t got = 0;
   do {
-    got = ::pread(descriptor, block.get(), kDirectAlignment, 0);
+    got = ::pread(descriptor, block.data(), kDirectAlignment, 0);
   } while (got < 0 && errno == EINTR);
   return got >= 0;
 }
