@@ -29,7 +29,7 @@ namespace switchyard::models {
 
 struct DecoderLayerImpl : torch::nn::Module {
   DecoderLayerImpl(const ModelConfig& config, int layer);
-  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& tokens,
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& tokens, const RopeTable& rope,
                         ForwardContext& context);
 
   RmsNorm input_norm{nullptr};

@@ -14,7 +14,6 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,6 +21,7 @@
 #include <torch/torch.h>
 
 #include "models/compute_path.h"
+#include "models/routers/router.h"
 
 namespace switchyard::models {
 
@@ -38,12 +38,12 @@ struct ForcedRoutes {
   // int64, shape [L], [L, T] or [B, L, T]: the one expert of each item; -1: none. With `several`,
   // each shape has one more dimension in the end: the item's experts, padded with -1 (a replay of
   // top-k). The first L counts all layers; rows of dense layers are not read.
-  torch::Tensor experts;
+  torch::Tensor experts{};
   bool several = false;
   // Gate weights of the same shape. Undefined: the router's own weights for these experts,
   // normalised as its config says over the prescribed ones (equal shares for a router without
   // logits).
-  torch::Tensor weights;
+  torch::Tensor weights{};
 
   // The experts [N, K'] and weights [N, K'] (or undefined) of one layer. Throws Error if the shape
   // does not fit L, B, T or an index is outside [-1, E).
@@ -51,20 +51,15 @@ struct ForcedRoutes {
                      std::int64_t tokens, std::int64_t router_experts) const;
 };
 
-// What one MoE layer's router decided.
-struct LayerRoute {
+// What one MoE layer's router decided: all of RouterOutput, in the shapes [N, R], [N, K'], [E].
+struct LayerRoute : RouterOutput {
   int layer = 0;
-  torch::Tensor logits;   // [N, R] fp32, with gradient; undefined for routers without logits and
-                          // without a forward
-  torch::Tensor experts;  // [N, K'] int64 router indices, best first, -1: none (dropped or skipped)
-  torch::Tensor weights;  // [N, K'] fp32 gate weights, 0 where there is no expert
-  std::int64_t dropped = 0;  // assignments lost to capacity
   bool forced = false;
 };
 
 // A term to add to the objective: coefficient * value.
 struct LossTerm {
-  std::string name;  // "load_balance", "z", "importance"
+  std::string name;  // "balance", "z", "importance"
   int layer = 0;
   torch::Tensor value;  // scalar, without its coefficient
   double coefficient = 0;
@@ -88,6 +83,8 @@ class ForwardContext {
   bool training = false;
   RandomKey random;
   std::optional<ForcedRoutes> forced;
+  torch::Tensor mask;  // [B, T] bool, false for padding: left out of router losses and counts.
+                       // Undefined: no padding
   ComputePath path = ComputePath::automatic;
 
   // K of this pass for one layer: the innermost override, or the config's. Between 1 and E.
@@ -116,6 +113,10 @@ class ForwardContext {
   // Sum of coefficient * value over `losses`; undefined if there is none.
   torch::Tensor total_loss() const;
   void clear_reports();
+
+  // What routers carry from layer to layer of this pass (RouterState::recurrent); the decoder
+  // clears it.
+  torch::Tensor recurrent;
 
  private:
   struct KOverride {

@@ -4,8 +4,6 @@
 //   y = sum over chosen e of weight_e * expert_e(x)  +  [sigmoid(w . x)] * shared(x)
 #pragma once
 
-#include <memory>
-
 #include <torch/torch.h>
 
 #include "switchyard/model_config.h"
@@ -13,6 +11,7 @@
 #include "models/expert_bank.h"
 #include "models/feed_forward.h"
 #include "models/forward_context.h"
+#include "models/routers/router.h"
 
 namespace switchyard::models {
 
@@ -26,12 +25,14 @@ class MoeLayerImpl : public torch::nn::Module {
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& tokens,
                         ForwardContext& context);
 
+  // As Module::to, but the expert map stays whole numbers.
+  void to(torch::Device device, torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Dtype dtype, bool non_blocking = false) override;
+  void to(torch::Device device, bool non_blocking = false) override;
+
   const MoeConfig& config() const { return config_; }
-  torch::Tensor
-      router_weight;  // [R, D], R = routing::router_width(); undefined for routers without logits
-  torch::Tensor selection_bias;  // [R] buffer, fp32; undefined unless the config has one. Not
-                                 // trained by gradient
-  torch::Tensor expert_map;      // [E] int64 buffer: router index -> slot
+  Router router{nullptr};
+  torch::Tensor expert_map;  // [E] int64 buffer: router index -> slot
   ExpertBank experts{nullptr};
   FeedForward shared{nullptr};  // null: none
   torch::Tensor shared_gate;    // [1, D]; undefined: none

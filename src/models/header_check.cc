@@ -1,3 +1,0 @@
-#include "models/allocator_tuning.h"
-#include "models/checkpoint_io.h"
-#include "models/decoder.h"
