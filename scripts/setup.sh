@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Switchyard needs on Debian 12. The only list of packages in the project.
-#   scripts/setup.sh            what building, testing and the demo need
+#   scripts/setup.sh            what building and testing need
+#   scripts/setup.sh --demo     also the text that the demo trains on (King James Bible)
 #   scripts/setup.sh --dev      also the tools of a developer (clang-format, clang-tidy, debootstrap)
 # Safe to run again: installed packages are left alone, and nothing is asked of the network when all are there.
 set -euo pipefail
@@ -16,8 +17,14 @@ packages=(
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-developer_packages=(clang-format clang-tidy debootstrap)
-[ "${1:-}" = "--dev" ] && packages+=("${developer_packages[@]}")
+demo_packages=(bible-kjv bible-kjv-text)
+developer_packages=(clang-format clang-tidy debootstrap librsvg2-bin)
+case "${1:-}" in
+  "") ;;
+  --demo) packages+=("${demo_packages[@]}") ;;
+  --dev) packages+=("${developer_packages[@]}") ;;
+  *) echo "setup: unknown argument '$1'; usage: scripts/setup.sh [--demo|--dev]" >&2; exit 2 ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do

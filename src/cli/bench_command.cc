@@ -78,6 +78,8 @@ BenchResult run_budget(const Arguments& arguments, const std::string& budget) {
   if (run.exit_code != kDone) {
     std::string reason = run.err;
     while (!reason.empty() && reason.back() == '\n') reason.pop_back();
+    constexpr std::string_view kPrefix = "switchyard: error: ";
+    if (reason.starts_with(kPrefix)) reason.erase(0, kPrefix.size());
     throw Error({.what = reason.empty() ? "the run ended with code " + std::to_string(run.exit_code)
                                         : reason,
                  .where = "budget " + (budget.empty() ? std::string("unlimited") : budget)});

@@ -45,13 +45,14 @@ struct Pipe {
 };
 
 // Only calls that are safe between fork and exec.
-[[noreturn]] void become_child(char* const* argv, const char* join_file, int out, int err) {
+[[noreturn]] void become_child(const char* program, char* const* argv, const char* join_file,
+                               int out, int err) {
   if (*join_file != '\0') {
     const int fd = open(join_file, O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, "0", 1) != 1) _exit(127);
   }
   if (dup2(out, STDOUT_FILENO) < 0 || dup2(err, STDERR_FILENO) < 0) _exit(127);
-  execv("/proc/self/exe", argv);
+  execv(program, argv);
   _exit(127);
 }
 
@@ -76,7 +77,8 @@ void collect(int out, int err, ChildResult& result) {
 
 }  // namespace
 
-ChildResult run_self(const Arguments& arguments, const std::string& join_file) {
+ChildResult run_program(const std::string& program, const Arguments& arguments,
+                        const std::string& join_file) {
   std::vector<std::string> storage{"switchyard"};
   storage.insert(storage.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -90,7 +92,8 @@ ChildResult run_self(const Arguments& arguments, const std::string& join_file) {
     throw Error({.what = std::string("cannot start a process: ") + std::strerror(errno),
                  .where = "child process"});
   }
-  if (child == 0) become_child(argv.data(), join_file.c_str(), out.write.get(), err.write.get());
+  if (child == 0)
+    become_child(program.c_str(), argv.data(), join_file.c_str(), out.write.get(), err.write.get());
   out.write.reset();
   err.write.reset();
   ChildResult result;
@@ -102,6 +105,10 @@ ChildResult run_self(const Arguments& arguments, const std::string& join_file) {
   result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   result.peak_resident = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
   return result;
+}
+
+ChildResult run_self(const Arguments& arguments, const std::string& join_file) {
+  return run_program("/proc/self/exe", arguments, join_file);
 }
 
 }  // namespace switchyard::cli

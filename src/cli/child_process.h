@@ -1,4 +1,4 @@
-// Runs this binary again with other arguments and collects what it prints.
+// Runs a program and collects what it prints.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,10 @@ struct ChildResult {
 
 // `join_file`: written by the child before it starts, to enter a control group; empty: none. Throws
 // Error if the process cannot be started.
+ChildResult run_program(const std::string& program, const Arguments& arguments,
+                        const std::string& join_file = {});
+
+// This binary again, with other arguments.
 ChildResult run_self(const Arguments& arguments, const std::string& join_file = {});
 
 }  // namespace switchyard::cli

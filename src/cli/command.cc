@@ -21,6 +21,7 @@ constexpr std::array kCommands = {
     Command{"eval", "perplexity of a model on a text", run_eval},
     Command{"run", "continue a text, in as little memory as you say", run_run},
     Command{"chat", "talk with a model in the terminal", run_chat},
+    Command{"inspect", "what a model consists of and where the tokens of a text go", run_inspect},
     Command{"bench", "speed and memory under budgets, against the machine's limits", run_bench},
     Command{"convert", "element type and packing of a model directory", run_convert},
     Command{"tokenizer", "train a tokenizer, encode, decode", run_tokenizer},

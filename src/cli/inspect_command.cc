@@ -1,0 +1,161 @@
+// switchyard inspect: parameters, bytes, FLOPs, and where the tokens of a text go.
+#include <algorithm>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "switchyard/error.h"
+
+#include "base/byte_size.h"
+#include "base/table.h"
+#include "cli/bench_measure.h"
+#include "cli/inspect_page.h"
+#include "cli/model_flags.h"
+#include "cli/parse.h"
+#include "formats/data/source.h"
+#include "formats/data/text.h"
+
+namespace switchyard::cli {
+namespace {
+
+// Positions computed per step; their logits are thrown away, so few are held at once.
+constexpr std::size_t kTokensAtOnce = 256;
+
+std::string count(std::uint64_t n) {
+  if (n >= 1'000'000'000) return fmt::format("{:.2f} billion", static_cast<double>(n) / 1e9);
+  if (n >= 1'000'000) return fmt::format("{:.2f} million", static_cast<double>(n) / 1e6);
+  return std::to_string(n);
+}
+
+std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& model) {
+  const ModelConfig& c = model.config();
+  std::vector<std::pair<std::string, std::string>> list{
+      {"layers x width", fmt::format("{} x {}", c.layers, c.width)},
+      {"heads (key-value heads) x head width",
+       fmt::format("{} ({}) x {}", c.heads, c.kv_heads, c.head_dim)},
+      {"vocabulary", std::to_string(c.vocab)},
+      {"context", fmt::format("{} tokens", c.context)},
+      {"parameters", count(c.parameters())},
+      {"active per token", count(c.active_parameters())},
+      {"FLOPs per token",
+       count(c.flops_per_token(c.context / 2)) + fmt::format(" (after {} tokens)", c.context / 2)},
+      {"bytes of dense weights", format_bytes(model.dense_bytes())},
+      {"bytes of experts", format_bytes(model.expert_bytes())},
+      {"bytes of weights read per token", format_bytes(weight_bytes_per_token(model))},
+  };
+  if (c.moe) {
+    const routing::Config& r = c.moe->router;
+    list.insert(
+        list.begin() + 2,
+        {"experts", fmt::format("{} of {} per token ({}), hidden width {}", r.experts_per_token,
+                                r.experts, routing::method(r.kind).name, c.moe->expert.hidden)});
+  }
+  return list;
+}
+
+void route_text(runtime::Engine& engine, std::span<const std::int32_t> tokens,
+                RouteStatistics& routes, Console& console) {
+  runtime::Session session = engine.new_session();
+  for (std::size_t at = 0; at < tokens.size();) {
+    const auto room = static_cast<std::size_t>(session.max_tokens() - session.length());
+    if (room == 0) {
+      session.truncate(0);
+      continue;
+    }
+    const std::size_t n = std::min({room, kTokensAtOnce, tokens.size() - at});
+    const runtime::StepInput input{.session = &session, .tokens = tokens.subspan(at, n)};
+    engine.step(
+        std::span(&input, 1),
+        {.stop = console.stop, .on_route = [&](const runtime::RouteRecord& r) { routes.add(r); }});
+    at += n;
+  }
+}
+
+Table layer_table(const RouteStatistics& routes) {
+  Table table{{"layer"},
+              {"experts/token", "experts_per_token"},
+              {"load entropy", "load_entropy"},
+              {"max/mean load", "imbalance"},
+              {"dead experts", "dead_experts"},
+              {"router entropy", "router_entropy"},
+              {"top probability", "top_probability"},
+              {"load by expert", "load"}};
+  constexpr std::array kShades = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  for (const auto& [layer, r] : routes.layers()) {
+    std::string bars;
+    const auto most =
+        static_cast<double>(std::max<std::uint64_t>(1, *std::ranges::max_element(r.load.counts())));
+    for (const std::uint64_t n : r.load.counts()) {
+      const double share = static_cast<double>(n) / most;
+      bars += n == 0 ? kShades[0] : kShades[1 + static_cast<std::size_t>(share * 7.0)];
+    }
+    table.add_row({Cell(layer), Cell::number(r.load.experts_per_item(), 2),
+                   Cell::percent(r.load.normalized_entropy()), Cell::number(r.load.imbalance(), 2),
+                   Cell(r.load.dead_experts().size()),
+                   Cell::percent(r.confidence.normalized_entropy()),
+                   Cell::number(r.confidence.top_probability(), 3), Cell(bars)});
+  }
+  return table;
+}
+
+}  // namespace
+
+int run_inspect(const Arguments& arguments, Console& console) {
+  ModelFlags model_flags;
+  std::string text_file;
+  std::string text;
+  std::string html;
+  std::string format = "text";
+  std::size_t most_tokens = 20000;
+  std::size_t shown_tokens = 1500;
+  auto app =
+      make_app("inspect", "Shows what a model consists of and, with a text, where its tokens go.",
+               "switchyard inspect models/tiny-stories-moe --text story.txt --html routes.html");
+  model_flags.add_to(*app);
+  auto* file =
+      app->add_option("--text", text_file, "file whose tokens are routed (.gz and .xz too)");
+  app->add_option("-p,--prompt", text, "text whose tokens are routed")->excludes(file);
+  app->add_option("--html", html, "write a page: heat map of the load, every token's experts");
+  app->add_option("--max-tokens", most_tokens, "use only so many tokens of the text, 0: all")
+      ->capture_default_str();
+  app->add_option("--show-tokens", shown_tokens, "tokens shown on the page")->capture_default_str();
+  app->add_option("-o,--output", format, "of the layer table: text, md, csv or json")
+      ->capture_default_str();
+  if (!parse(*app, arguments, console)) return kDone;
+  const TableFormat table_format = parse_table_format(format, "--output");
+
+  std::vector<std::int32_t> tokens;
+  InspectPage page{.title = model_flags.model, .facts = {}, .tokens = {}, .routed_tokens = 0};
+  if (!text_file.empty())
+    text = data::read_text(console.files, data::find_data(console.files, text_file));
+  if (!text.empty()) {
+    const Tokenizer tokenizer = Tokenizer::load(console.files, model_flags.model);
+    tokens = tokenizer.encode(text);
+    if (most_tokens > 0) tokens.resize(std::min(tokens.size(), most_tokens));
+    StreamDecoder decoder(tokenizer);
+    for (std::size_t i = 0; i < std::min(tokens.size(), shown_tokens); ++i)
+      page.tokens.push_back(decoder.push(tokens[i]));
+  }
+
+  runtime::Engine engine(model_flags.open(console), {.threads = model_flags.threads});
+  const runtime::Model& model = engine.model();
+  RouteStatistics routes(model.config(), shown_tokens);
+  page.facts = facts(model);
+  page.routed_tokens = tokens.size();
+  if (table_format == TableFormat::text) {
+    for (const auto& [name, value] : page.facts)
+      console.out << fmt::format("{:<38}{}\n", name, value);
+  }
+  if (!tokens.empty() && model.config().moe) {
+    route_text(engine, tokens, routes, console);
+    if (table_format == TableFormat::text)
+      console.out << fmt::format("\nrouting of {} tokens\n", tokens.size());
+    console.out << layer_table(routes).render(table_format);
+  }
+  if (!html.empty()) {
+    write_file_atomically(console.files, html, render(page, routes));
+    console.err << "wrote " << html << '\n';
+  }
+  return kDone;
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,20 @@
+// The HTML page of `switchyard inspect`: one self-contained file, no network, no library.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/route_statistics.h"
+
+namespace switchyard::cli {
+
+struct InspectPage {
+  std::string title;
+  std::vector<std::pair<std::string, std::string>> facts;  // name, value
+  std::vector<std::string> tokens;                         // text of each kept token
+  std::size_t routed_tokens = 0;                           // of the whole text
+};
+
+std::string render(const InspectPage& page, const RouteStatistics& routes);
+
+}  // namespace switchyard::cli

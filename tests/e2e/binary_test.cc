@@ -1,0 +1,90 @@
+// The built binary as a process: start, memory as the kernel counts it, the bench, signals.
+#include <algorithm>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/child_process.h"
+#include "cli/memory_group.h"
+#include "support/temporary_directory.h"
+#include "support/tiny_model.h"
+
+namespace switchyard::e2e {
+namespace {
+
+using ::testing::HasSubstr;
+
+cli::ChildResult run_binary(const cli::Arguments& arguments, const std::string& join_file = {}) {
+  return cli::run_program(SWITCHYARD_BINARY, arguments, join_file);
+}
+
+// 45 MiB of experts: large against what a process needs to start.
+ModelConfig large_enough() {
+  ModelConfig config = testing_support::tiny_olmoe();
+  config.width = 256;
+  config.heads = 4;
+  config.kv_heads = 4;
+  config.head_dim = 64;
+  config.layers = 4;
+  config.layer_is_moe.assign(4, true);
+  config.moe->expert.hidden = 480;
+  config.moe->router.experts = 16;
+  config.moe->router.experts_per_token = 4;
+  return config;
+}
+
+TEST(Binary, PeakMemoryStaysWithinTheBudgetAndTheTokensStayTheSame) {
+  const testing_support::TemporaryDirectory directory;
+  const std::string model = directory / "model";
+  testing_support::write_tiny_model(real_file_system(), model, large_enough(), 3, DType::bf16);
+  std::string hash;
+  for (const std::uint64_t budget :
+       {std::uint64_t{48} << 20, std::uint64_t{64} << 20, std::uint64_t{256} << 20}) {
+    cli::MemoryGroup group;
+    const cli::ChildResult run = run_binary({"bench", model, "-p", "40", "-n", "20", "-r", "1",
+                                             "--worker", "--mem-budget", std::to_string(budget)},
+                                            group.join_file());
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    const auto result = nlohmann::json::parse(run.out);
+    // The kernel's count where this process may make control groups, else its count of resident
+    // pages.
+    const std::uint64_t peak = group.peak().value_or(run.peak_resident);
+    EXPECT_LE(static_cast<double>(peak), 1.02 * static_cast<double>(budget))
+        << "peak " << peak << " of " << budget;
+    const std::string tokens = result["token_hash"].dump();
+    if (hash.empty()) hash = tokens;
+    EXPECT_EQ(tokens, hash);
+  }
+}
+
+TEST(Binary, BenchComparesBudgetsAndThreads) {
+  const testing_support::TemporaryDirectory directory;
+  const std::string model = directory / "model";
+  testing_support::write_tiny_model(real_file_system(), model, testing_support::tiny_mixtral());
+  std::vector<std::string> hashes;
+  for (const char* threads : {"1", "2"}) {
+    const cli::ChildResult run = run_binary({"bench", model, "-p", "16", "-n", "16", "-r", "2",
+                                             "--budgets", "100%,25%", "-o", "json", "-t", threads});
+    ASSERT_EQ(run.exit_code, 0) << run.err;
+    for (const auto& row : nlohmann::json::parse(run.out)) {
+      EXPECT_EQ(row["same_tokens"], true);
+      EXPECT_GT(row["decode_tokens_per_second"], 0);
+      hashes.push_back(row["token_hash"]);
+    }
+  }
+  EXPECT_EQ(std::ranges::count(hashes, hashes.front()), 4);
+}
+
+TEST(Binary, AFullDiskIsOneLine) {
+  const testing_support::TemporaryDirectory directory;
+  const std::string model = directory / "model";
+  testing_support::write_tiny_model(real_file_system(), model, testing_support::tiny_mixtral());
+  const cli::ChildResult run =
+      run_binary({"logits", model, "--tokens", "1,2", "-o", "/dev/full/logits.npy"});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_THAT(run.err, HasSubstr("/dev/full"));
+  EXPECT_EQ(std::ranges::count(run.err, '\n'), 1) << run.err;
+}
+
+}  // namespace
+}  // namespace switchyard::e2e

@@ -1,0 +1,230 @@
+// Every command of the binary from the outside: what it prints, what it writes, how it fails.
+#include <algorithm>
+#include <cmath>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "switchyard/tokenizer.h"
+
+#include "e2e/command_line.h"
+#include "formats/npy.h"
+#include "support/temporary_directory.h"
+#include "support/tiny_model.h"
+#include "support/tiny_text_model.h"
+
+namespace switchyard::e2e {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class Commands : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    testing_support::write_tiny_text_model(real_file_system(), model_,
+                                           testing_support::tiny_mixtral());
+    write_file_atomically(real_file_system(), text_,
+                          "Once upon a time there was a router.\nThe experts lived on a disk.\n");
+  }
+
+  testing_support::TemporaryDirectory directory_;
+  std::string model_ = directory_ / "model";
+  std::string text_ = directory_ / "text.txt";
+};
+
+TEST_F(Commands, OverviewNamesEveryCommandAndEachHasHelpWithAnExample) {
+  const Outcome overview = run({"--help"});
+  EXPECT_EQ(overview.code, 0);
+  for (const cli::Command& command : cli::commands()) {
+    EXPECT_THAT(overview.out, HasSubstr(command.name));
+    if (command.name == "train" || command.name == "reproduce") continue;  // in the training module
+    const Outcome help = run({std::string(command.name), "--help"});
+    EXPECT_EQ(help.code, 0) << command.name;
+    EXPECT_THAT(help.out, HasSubstr("example:")) << command.name;
+  }
+}
+
+TEST_F(Commands, WrongUsageIsOneLineAndCodeTwo) {
+  for (const cli::Arguments& arguments :
+       {cli::Arguments{"walk"}, cli::Arguments{"run"}, cli::Arguments{"run", model_, "--speed"},
+        cli::Arguments{"logits", model_, "-o", "x.npy"}}) {
+    const Outcome o = run(arguments);
+    EXPECT_EQ(o.code, 2) << arguments.front();
+    EXPECT_THAT(o.err, StartsWith("switchyard: error: "));
+    EXPECT_EQ(std::ranges::count(o.err, '\n'), 1) << o.err;
+  }
+}
+
+TEST_F(Commands, BadInputIsOneLineAndCodeOne) {
+  const std::vector<std::pair<cli::Arguments, std::string>> cases = {
+      {{"run", directory_ / "nowhere", "-p", "a"}, "nowhere"},
+      {{"run", model_, "-p", "a", "--mem-budget", "12 parsecs"}, "--mem-budget"},
+      {{"run", model_, "-p", "a", "--mem-budget", "1MB"}, "at least"},
+      {{"run", model_, "-p", "a", "--expert-policy", "magic"}, "lru"},
+      {{"run", model_, "-p", "a", "--kernels", "mmx"}, "mmx"},
+      {{"run", model_, "-p", "a", "--prefetch", "psychic"}, "--prefetch"},
+      {{"run", model_, "-p", "a", "--top-p", "7"}, "--top-p"},
+      {{"run", model_, "-p", "\xff\xfe"}, "UTF-8"},
+      {{"logits", model_, "--tokens", "1,x", "-o", directory_ / "l.npy"}, "'x'"},
+      {{"logits", model_, "--tokens", "1,99999", "-o", directory_ / "l.npy"}, "99999"},
+      {{"eval", model_, "--data", directory_ / "missing.txt"}, "missing.txt"},
+      {{"convert", model_, model_}, "exists already"},
+      {{"convert", model_, directory_ / "new", "--to", "f7"}, "--to"},
+  };
+  for (const auto& [arguments, expected] : cases) {
+    const Outcome o = run(arguments);
+    EXPECT_EQ(o.code, 1) << expected;
+    EXPECT_THAT(o.err, AllOf(StartsWith("switchyard: error: "), HasSubstr(expected)));
+    EXPECT_EQ(std::ranges::count(o.err, '\n'), 1) << o.err;
+  }
+  EXPECT_FALSE(real_file_system().exists(directory_ / "l.npy"));
+  EXPECT_FALSE(real_file_system().exists(directory_ / "new"));
+}
+
+TEST_F(Commands, RunGivesTheSameTextUnderEveryBudget) {
+  const cli::Arguments base = {"run", model_,   "-p", "Once upon",   "-n",
+                               "40",  "--seed", "5",  "--ignore-eos"};
+  const Outcome all = run(base);
+  ASSERT_EQ(all.code, 0) << all.err;
+  EXPECT_THAT(all.out, StartsWith("Once upon"));
+  EXPECT_THAT(all.err, HasSubstr("tokens/s"));
+  for (const char* budget : {"50%", "25%", "10%", "1GiB"}) {
+    cli::Arguments limited = base;
+    limited.insert(limited.end(), {"--mem-budget", budget});
+    EXPECT_EQ(run(limited).out, all.out) << budget;
+  }
+}
+
+TEST_F(Commands, RunReadsThePromptFromAFileOrStandardInput) {
+  const std::string from_file = run({"run", model_, "-f", text_, "-n", "5", "--temp", "0"}).out;
+  EXPECT_THAT(from_file, StartsWith("Once upon a time"));
+  EXPECT_EQ(run({"run", model_, "-f", "-", "-n", "5", "--temp", "0"},
+                read_file(real_file_system(), text_))
+                .out,
+            from_file);
+}
+
+TEST_F(Commands, LogitsWritesEveryPositionAndTheRoutes) {
+  const std::string out = directory_ / "logits.npy";
+  const std::string routes = directory_ / "routes.json";
+  const Outcome o = run({"logits", model_, "--tokens", "1,2,3,4", "-o", out, "--routes", routes});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const NpyArray logits = read_npy(real_file_system(), out);
+  ASSERT_EQ(logits.shape.size(), 2U);
+  EXPECT_EQ(logits.shape[0], 4);
+  const auto json = nlohmann::json::parse(read_file(real_file_system(), routes));
+  EXPECT_EQ(json["tokens"], nlohmann::json({1, 2, 3, 4}));
+  ASSERT_EQ(json["layers"].size(), 2U);
+  for (const auto& layer : json["layers"]) {
+    ASSERT_EQ(layer["experts"].size(), 4U);
+    for (const auto& weights : layer["weights"]) {
+      EXPECT_EQ(weights.size(), 2U);
+      EXPECT_NEAR(weights[0].get<double>() + weights[1].get<double>(), 1.0, 1e-6);
+    }
+  }
+}
+
+TEST_F(Commands, EvalAgreesWithTheLogits) {
+  const Outcome eval = run({"eval", model_, "--data", text_, "--json"});
+  ASSERT_EQ(eval.code, 0) << eval.err;
+  const auto result = nlohmann::json::parse(eval.out);
+
+  const Tokenizer tokenizer = Tokenizer::load(real_file_system(), model_);
+  const auto tokens = tokenizer.encode(read_file(real_file_system(), text_));
+  const std::string out = directory_ / "logits.npy";
+  ASSERT_EQ(run({"logits", model_, "--text", text_, "-o", out}).code, 0);
+  const NpyArray logits = read_npy(real_file_system(), out);
+  const auto vocab = static_cast<std::size_t>(logits.shape[1]);
+  double nll = 0;
+  for (std::size_t t = 0; t + 1 < tokens.size(); ++t) {
+    double sum = 0;
+    for (std::size_t v = 0; v < vocab; ++v)
+      sum += std::exp(static_cast<double>(logits.values[t * vocab + v]));
+    nll += std::log(sum) - logits.values[t * vocab + static_cast<std::size_t>(tokens[t + 1])];
+  }
+  nll /= static_cast<double>(tokens.size() - 1);
+  EXPECT_EQ(result["tokens"], tokens.size() - 1);
+  EXPECT_NEAR(result["nll"].get<double>(), nll, 1e-6);
+  EXPECT_NEAR(result["perplexity"].get<double>(), std::exp(nll), 1e-4);
+}
+
+TEST_F(Commands, EvalWithAShortWindowStillCountsEveryPredictableToken) {
+  const auto count = [&](const cli::Arguments& more) {
+    cli::Arguments arguments = {"eval", model_, "--data", text_, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return nlohmann::json::parse(run(arguments).out)["tokens"].get<std::size_t>();
+  };
+  const std::size_t all = count({});
+  EXPECT_EQ(count({"--window", "8", "--stride", "4"}), all);
+  // Without overlap, each further window loses its first token.
+  const std::size_t windows = (all + 1 + 7) / 8;
+  EXPECT_EQ(count({"--window", "8"}), all + 1 - windows);
+}
+
+TEST_F(Commands, ConvertedAndPackedModelsSayTheSame) {
+  const std::string packed = directory_ / "packed";
+  ASSERT_EQ(run({"convert", model_, packed, "--pack"}).code, 0);
+  EXPECT_TRUE(real_file_system().exists(packed + "/experts.swpack"));
+  const cli::Arguments say = {"-p",     "The experts", "-n",           "20",
+                              "--temp", "0",           "--mem-budget", "25%"};
+  const auto text = [&](const std::string& model) {
+    cli::Arguments arguments = {"run", model};
+    arguments.insert(arguments.end(), say.begin(), say.end());
+    return run(arguments).out;
+  };
+  EXPECT_EQ(text(packed), text(model_));
+
+  const std::string half = directory_ / "half";
+  const std::string back = directory_ / "back";
+  ASSERT_EQ(run({"convert", model_, half, "--to", "bf16"}).code, 0);
+  ASSERT_EQ(run({"convert", half, back, "--to", "f32"}).code, 0);
+  // bf16 widened is the same number, so both run to the same bits.
+  EXPECT_EQ(text(back), text(half));
+}
+
+TEST_F(Commands, InspectWritesATableAndAPage) {
+  const std::string page = directory_ / "page.html";
+  const Outcome o = run({"inspect", model_, "--text", text_, "--html", page});
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("2 of 8 per token (top_k)"));
+  const std::string html = read_file(real_file_system(), page);
+  EXPECT_THAT(html, StartsWith("<!doctype html>"));
+  EXPECT_THAT(html, HasSubstr("<svg"));
+  EXPECT_THAT(html, ::testing::Not(HasSubstr("http://www.example")));
+  const Outcome json = run({"inspect", model_, "--text", text_, "-o", "json"});
+  EXPECT_EQ(nlohmann::json::parse(json.out).size(), 2U);
+}
+
+TEST_F(Commands, InspectCannotBeFooledByMarkupInAText) {
+  const std::string page = directory_ / "page.html";
+  ASSERT_EQ(
+      run({"inspect", model_, "-p", "</script><script>alert(1)</script>", "--html", page}).code, 0);
+  EXPECT_THAT(read_file(real_file_system(), page), ::testing::Not(HasSubstr("<script>alert")));
+}
+
+TEST_F(Commands, TokenizerTrainsEncodesAndDecodes) {
+  const std::string path = directory_ / "tokenizer.json";
+  ASSERT_EQ(run({"tokenizer", "train", "--data", text_, "--vocab", "270", "-o", path}).code, 0);
+  const Outcome ids = run({"tokenizer", "encode", path, "-p", "a router disk"});
+  ASSERT_EQ(ids.code, 0) << ids.err;
+  std::string list = ids.out;
+  list.pop_back();
+  EXPECT_EQ(run({"tokenizer", "decode", path, "--tokens", list}).out, "a router disk\n");
+}
+
+TEST_F(Commands, ChatKeepsTheConversationUntilReset) {
+  const cli::Arguments chat = {"chat", model_, "-n", "4", "--temp", "0"};
+  const std::string twice = run(chat, "Once\nOnce\n").out;
+  const std::string reset = run(chat, "Once\n/reset\nOnce\n").out;
+  const std::string once = run(chat, "Once\n/quit\nnever\n").out;
+  const std::string answer = once.substr(0, once.rfind("> "));
+  EXPECT_THAT(reset, StartsWith(answer + "> " + answer));
+  EXPECT_THAT(twice, StartsWith(answer));
+  EXPECT_THAT(once, ::testing::Not(HasSubstr("never")));
+}
+
+}  // namespace
+}  // namespace switchyard::e2e
