@@ -261,6 +261,7 @@ void CacheCore::on_read(Slot& slot, std::uint64_t bytes, const std::string& fail
       lock.lock();
       load.failure = std::move(mismatch);
     }
+    loads_.finish(load);
     if (load.failure) {
       residency_.fail(slot);
     } else {

@@ -18,7 +18,7 @@ void drop_started(std::deque<std::shared_ptr<Load>>& loads) {
 }
 
 // The run in equal pieces of at most `limit` bytes: a short tail would cost a whole read.
-std::uint64_t piece_of(const Run& run, std::uint64_t limit, std::uint64_t alignment) {
+std::uint64_t piece_of(const ReadRun& run, std::uint64_t limit, std::uint64_t alignment) {
   const std::uint64_t pieces = (run.bytes - 1) / limit + 1;
   const auto piece = checked_round_up((run.bytes - 1) / pieces + 1, alignment);
   SWITCHYARD_CHECK(piece.has_value());
@@ -65,7 +65,7 @@ bool LoadQueue::start_ahead() {
 }
 
 void LoadQueue::start_piece(Load& load) {
-  const Run& run = load.layout.runs[load.run];
+  const ReadRun& run = load.layout.runs[load.run];
   const ReadableFile& file = store_.file(run.file);
   const std::uint64_t alignment = std::max<std::uint64_t>(page_bytes(), file.alignment());
   const std::uint64_t begin = load.done_of_run;
@@ -92,16 +92,18 @@ bool LoadQueue::landed(Load& load, std::uint64_t bytes, const std::string& failu
   if (!load.demanded) --ahead_in_flight_;
   bytes_read_ += bytes;
   if (!failure.empty() && !load.failure) {
-    const Run& run = load.layout.runs.front();
+    const ReadRun& run = load.layout.runs.front();
     load.failure = {.what = "an expert could not be read: " + failure,
                     .where = fmt::format("{}: layer {}, expert {}", store_.file(run.file).path(),
                                          load.slot->id.layer, load.slot->id.expert),
                     .expected = "",
                     .fix = "check the disk and the file"};
   }
-  const bool last = load.reads_in_flight == 0 && load.all_started();
-  if (last && !load.demanded) loading_ahead_bytes_ -= load.slot->footprint;
-  return last;
+  return load.reads_in_flight == 0 && load.all_started();
+}
+
+void LoadQueue::finish(const Load& load) {
+  if (!load.demanded) loading_ahead_bytes_ -= load.slot->footprint;
 }
 
 std::vector<Read> LoadQueue::take_batch() { return std::exchange(batch_, {}); }

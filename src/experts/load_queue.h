@@ -39,6 +39,8 @@ class LoadQueue {
   // A piece of this load is no longer in flight. True if it was the last one: the load is complete,
   // or failed.
   bool landed(Load& load, std::uint64_t bytes, const std::string& failure);
+  // Its slot is ready or given back: it is no longer on its way.
+  void finish(const Load& load);
 
   // The reads started since the last call, for the reader.
   std::vector<Read> take_batch();

@@ -16,8 +16,9 @@ namespace {
 constexpr std::uint64_t kLoadingShare = 4;
 // ... and this share together with what is ready and still waits for its layer.
 constexpr std::uint64_t kAheadShare = 2;
-// A read ahead is given up if its layer does not come for this many passes through all layers.
-constexpr std::uint64_t kPatiencePasses = 4;
+// A read ahead is given up if its layer does not come while every slab is asked for so many times
+// on average: the callers do something else now.
+constexpr std::uint64_t kPatience = 4;
 
 // How many of the slots, taken largest first, fit the budget together; 1 for a layer without any.
 std::size_t count_fitting(std::vector<std::uint64_t> footprints, std::uint64_t budget) {
@@ -64,6 +65,7 @@ Residency::Residency(const Store& store, std::uint64_t budget, std::unique_ptr<P
     wave_sizes_.push_back(count_fitting(std::move(footprints), budget));
   }
   all_fit_ = total <= budget;
+  left_at_.resize(store.layers());
   if (largest != nullptr && largest->footprint > budget) {
     throw Error({.what = fmt::format("a budget of {} bytes for experts is too small", budget),
                  .where = fmt::format("expert cache: layer {}, expert {} is the largest",
@@ -132,6 +134,7 @@ void Residency::begin(Slot& slot, const SlotLayout& layout) {
   SWITCHYARD_CHECK(!slot.ready && !slot.buffer && layout.bytes == slot.footprint);
   slot.buffer = memory_.take(layout.bytes);
   slot.parts = layout.parts;
+  slot.begun_at = acquires_;
 }
 
 void Residency::fail(Slot& slot) {
@@ -143,27 +146,40 @@ void Residency::finish(Slot& slot, unsigned uses) {
   slot.ready = true;
   policy_->on_insert(slot.id, slot.footprint);
   for (unsigned i = 0; i < uses; ++i) policy_->on_use(slot.id);
-  if (uses == 0) {
+  uses_ += uses;
+  if (uses > 0) return;
+  if (left_at_[slot.id.layer] > slot.begun_at) {  // came too late
+    settle(slot, Ahead::leftover);
+    leftovers_.push_back(&slot);
+  } else {
     settle(slot, Ahead::unproven);
-    unproven_.push_back({&slot, acquires_});
+    unproven_.push_back({&slot, uses_});
   }
 }
 
 void Residency::use(Slot& slot) {
   policy_->on_use(slot.id);
+  ++uses_;
   settle(slot, Ahead::no);
 }
 
 std::optional<std::uint32_t> Residency::enter_layer(std::uint32_t layer) {
   ++acquires_;
-  if (layer_ == layer) return std::nullopt;
-  const std::optional<std::uint32_t> left = std::exchange(layer_, layer);
+  const auto expired = [&](const Unproven& entry) {
+    return uses_ - entry.since > kPatience * slots_.size();
+  };
+  std::optional<std::uint32_t> left;
+  if (layer_ != layer) {
+    left = std::exchange(layer_, layer);
+    if (left) left_at_[*left] = acquires_;
+  } else if (unproven_.empty() || !expired(unproven_.front())) {
+    return std::nullopt;
+  }
 
-  const std::uint64_t patience = kPatiencePasses * wave_sizes_.size();
   std::erase_if(unproven_, [&](const Unproven& entry) {
     Slot& slot = *entry.slot;
     if (slot.ahead != Ahead::unproven) return true;
-    if (slot.id.layer != left && acquires_ - entry.since <= patience) return false;
+    if (slot.id.layer != left && !expired(entry)) return false;
     settle(slot, Ahead::leftover);
     leftovers_.push_back(&slot);
     return true;

@@ -56,7 +56,7 @@ class Residency {
  private:
   struct Unproven {
     Slot* slot = nullptr;
-    std::uint64_t since = 0;  // value of acquires_
+    std::uint64_t since = 0;  // value of uses_
   };
 
   bool evict_one(bool spare_unproven);
@@ -72,7 +72,9 @@ class Residency {
 
   std::optional<std::uint32_t> layer_;  // last asked for
   std::uint64_t acquires_ = 0;
-  std::deque<Unproven> unproven_;  // oldest first; may name slots that no longer are
+  std::uint64_t uses_ = 0;
+  std::vector<std::uint64_t> left_at_;  // [L], value of acquires_ when callers went on from it
+  std::deque<Unproven> unproven_;       // oldest first; may name slots that no longer are
   std::uint64_t unproven_bytes_ = 0;
   std::vector<Slot*> leftovers_;  // may name slots that no longer are
   Counters counters_;

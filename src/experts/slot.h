@@ -53,6 +53,7 @@ struct Slot {
   bool ready = false;
   bool hinted = false;  // in the queue of prefetch hints
   Ahead ahead = Ahead::no;
+  std::uint64_t begun_at = 0;    // acquires the cache had seen when it began to load
   SlotBuffer buffer;             // while loading or ready
   std::vector<Placement> parts;  // likewise
   std::shared_ptr<Load> load;    // while loading

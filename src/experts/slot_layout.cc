@@ -54,7 +54,7 @@ SlotLayout slot_layout(const Store& store, const Slab& slab) {
     const std::uint64_t begin = round_down(extent.offset, alignment);
     const std::uint64_t end = extent.offset + extent.bytes;
 
-    Run* run = layout.runs.empty() ? nullptr : &layout.runs.back();
+    ReadRun* run = layout.runs.empty() ? nullptr : &layout.runs.back();
     if (run == nullptr || run->file != extent.file || begin > run->offset + run->bytes) {
       // The start of the run keeps its offset modulo the larger of both alignments.
       const std::uint64_t step = std::max(alignment, kPartAlignment);

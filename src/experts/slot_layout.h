@@ -18,7 +18,7 @@ inline constexpr std::uint64_t kPartAlignment = 64;
 
 // One read: `bytes` from `offset` of a file to `slot_offset` of the slot. At the end of a file the
 // aligned length may reach past it: only the first `needed` bytes must come.
-struct Run {
+struct ReadRun {
   std::uint32_t file = 0;
   std::uint64_t offset = 0;
   std::uint64_t bytes = 0;
@@ -33,7 +33,7 @@ struct Placement {
 };
 
 struct SlotLayout {
-  std::vector<Run> runs;
+  std::vector<ReadRun> runs;
   std::vector<Placement> parts;  // in the order of the slab's extents
   std::uint64_t bytes = 0;       // of the slot, whole pages
 };

@@ -6,9 +6,11 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "switchyard/error.h"
@@ -113,6 +115,7 @@ class WatchedFile final : public ReadableFile {
 
 // A watched file with slabs of the given sizes one after the other, layer by layer.
 struct TestStore {
+  TestStore(const TestStore&) = delete;
   explicit TestStore(const std::vector<std::vector<std::uint64_t>>& sizes) {
     std::uint64_t total = 0;
     for (const auto& layer : sizes) {
@@ -156,6 +159,51 @@ struct TestStore {
 
   std::shared_ptr<WatchedFile> file;
   std::shared_ptr<const Store> store;
+};
+
+// A policy of the table that tells when slabs have become ready, read ahead or not.
+class WatchedPolicy final : public Policy {
+ public:
+  explicit WatchedPolicy(std::string_view name) : policy_(make_policy(name)) {}
+
+  // Returns once `count` slabs have become ready since the cache was made.
+  void wait_for_ready(int count) const {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return ready_ >= count; });
+  }
+
+  std::string_view name() const override { return "watched"; }
+  void on_insert(SlabId id, std::uint64_t bytes) override {
+    policy_->on_insert(id, bytes);
+    const std::lock_guard lock(mutex_);
+    ++ready_;
+    changed_.notify_all();
+  }
+  void on_use(SlabId id) override { policy_->on_use(id); }
+  void on_evict(SlabId id) override { policy_->on_evict(id); }
+  std::optional<SlabId> victim(const Evictable& evictable) override {
+    return policy_->victim(evictable);
+  }
+
+ private:
+  std::unique_ptr<Policy> policy_;
+  mutable std::mutex mutex_;
+  mutable std::condition_variable changed_;
+  int ready_ = 0;
+};
+
+// A cache and the policy inside it.
+struct WatchedCache {
+  WatchedCache(const TestStore& files, const CacheOptions& options)
+      : WatchedCache(files, options, std::make_unique<WatchedPolicy>(options.policy)) {}
+
+  const WatchedPolicy& policy;
+  Cache cache;
+
+ private:
+  WatchedCache(const TestStore& files, const CacheOptions& options,
+               std::unique_ptr<WatchedPolicy> watched)
+      : policy(*watched), cache(files.store, options, std::move(watched)) {}
 };
 
 // Whether a pin holds the bytes its slab has on disk, extent by extent.
