@@ -6,6 +6,7 @@
 #include "switchyard/error.h"
 
 #include "base/check.h"
+#include "models/dropout.h"
 #include "models/init.h"
 
 namespace switchyard::models {
@@ -38,7 +39,7 @@ void initialise(torch::nn::Module& model, int layers, std::uint64_t seed) {
 
 }  // namespace
 
-DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config, int layer) {
+DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config, int layer) : layer_(layer) {
   input_norm = register_module("input_norm", RmsNorm(config.width, config.norm_epsilon));
   attention = register_module("attention", Attention(config));
   post_norm = register_module("post_norm", RmsNorm(config.width, config.norm_epsilon));
@@ -51,9 +52,12 @@ DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config, int layer) {
 
 torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const torch::Tensor& tokens,
                                         const RopeTable& rope, ForwardContext& context) {
-  const auto attended = x + attention->forward(input_norm->forward(x), rope);
+  const std::uint64_t place = 2 * static_cast<std::uint64_t>(layer_) + 1;
+  const auto attended =
+      x + dropout(attention->forward(input_norm->forward(x), rope), context, place);
   const auto normed = post_norm->forward(attended);
-  return attended + (moe ? moe->forward(normed, tokens, context) : dense->forward(normed));
+  return attended + dropout(moe ? moe->forward(normed, tokens, context) : dense->forward(normed),
+                            context, place + 1);
 }
 
 Decoder::Decoder(const ModelConfig& config, std::uint64_t init_seed) : config_(config) {
@@ -86,7 +90,7 @@ torch::Tensor Decoder::hidden(const torch::Tensor& tokens, ForwardContext& conte
     }
   }
   context.recurrent = torch::Tensor();
-  auto x = torch::embedding(embedding, tokens);
+  auto x = dropout(torch::embedding(embedding, tokens), context, 0);
   const RopeTable rope(tokens.size(1), config_.head_dim, config_.rope_theta, x.options());
   for (auto& layer : layers) x = layer->forward(x, tokens, rope, context);
   return final_norm->forward(x);

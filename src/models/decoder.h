@@ -37,6 +37,9 @@ struct DecoderLayerImpl : torch::nn::Module {
   RmsNorm post_norm{nullptr};
   FeedForward dense{nullptr};  // exactly one of the two is set
   MoeLayer moe{nullptr};
+
+ private:
+  int layer_;
 };
 TORCH_MODULE(DecoderLayer);
 
