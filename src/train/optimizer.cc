@@ -65,7 +65,7 @@ Optimizer::Optimizer(const OptimizerRecipe& recipe, std::vector<Parameter> param
 }
 
 void Optimizer::zero_gradients() {
-  for (Parameter& parameter : parameters_) parameter.value.mutable_grad() = {};
+  for (Parameter& parameter : parameters_) parameter.value.mutable_grad().reset();
 }
 
 std::vector<NamedTensor> Optimizer::state() const {

@@ -16,8 +16,9 @@ constexpr std::int64_t kMany = std::int64_t{1} << 40;
 constexpr double kHuge = 1e30;
 
 // Words of the recipe, in the order of the enums they stand for.
-const std::vector<std::string> kFamilies = {"llama", "mixtral", "olmoe"};
-constexpr Family kFamilyValues[] = {Family::llama, Family::mixtral, Family::olmoe};
+const std::vector<std::string> kFamilies = {"llama", "mixtral", "olmoe", "switchyard"};
+constexpr Family kFamilyValues[] = {Family::llama, Family::mixtral, Family::olmoe,
+                                    Family::switchyard};
 const std::vector<std::string> kActivations = {"silu", "gelu", "gelu_tanh", "relu"};
 const std::vector<std::string> kOptimizers = {"adamw", "adam", "sgd"};
 const std::vector<std::string> kSchedules = {"cosine", "linear", "constant"};
@@ -194,7 +195,7 @@ Recipe read_recipe(const TomlDocument& document) {
                              ? "family llama has no experts, but there is a [router] section"
                              : "an MoE family needs a [router] section",
                  .where = TomlReader(document, "model").where("family"),
-                 .expected = dense_family ? "mixtral or olmoe"
+                 .expected = dense_family ? "mixtral, olmoe or switchyard"
                                           : "[router] with experts and experts_per_token",
                  .fix = dense_family ? "change the family or remove [router]"
                                      : "add [router] or use family llama"});

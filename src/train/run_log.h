@@ -1,4 +1,4 @@
-// The log of a run: one JSON object a line in log.jsonl, and the curves drawn from it.
+// The log of a run: one JSON object a line in log.jsonl.
 #pragma once
 
 #include <cstdint>
@@ -28,8 +28,5 @@ class RunLog {
 
 // The lines of a log that are whole; a cut last line is left out.
 std::vector<nlohmann::json> read_log(FileSystem& fs, const std::string& path);
-
-// Loss over steps (training and validation), drawn from the lines of a log.
-std::string draw_curves(const std::vector<nlohmann::json>& lines, const std::string& title);
 
 }  // namespace switchyard::train

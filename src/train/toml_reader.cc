@@ -256,6 +256,22 @@ void TomlReader::get(const std::string& key, std::vector<std::string>& out) {
   }
 }
 
+void TomlReader::get(const std::string& key, std::vector<std::int64_t>& out, std::int64_t low,
+                     std::int64_t high) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const std::string expected = fmt::format("a list of whole numbers from {} to {}", low, high);
+  const auto* array = node->as_array();
+  if (array == nullptr) wrong_type(key, *node, expected);
+  out.clear();
+  for (const auto& item : *array) {
+    const auto* number = item.as_integer();
+    if (number == nullptr || number->get() < low || number->get() > high)
+      wrong_type(key, *node, expected);
+    out.push_back(number->get());
+  }
+}
+
 void TomlReader::get_choice(const std::string& key, const std::vector<std::string>& choices,
                             int& out) {
   const toml::node* node = find(key);

@@ -54,6 +54,9 @@ class TomlReader {
   void get(const std::string& key, std::string& out);
   // A string counts as a list of one.
   void get(const std::string& key, std::vector<std::string>& out);
+  // Whole numbers.
+  void get(const std::string& key, std::vector<std::int64_t>& out, std::int64_t low,
+           std::int64_t high);
   // One of the words of `choices`; `out` becomes its index.
   void get_choice(const std::string& key, const std::vector<std::string>& choices, int& out);
   // The names of the tables and keys inside, in the file's order; marks nothing as known.

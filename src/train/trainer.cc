@@ -15,6 +15,7 @@
 #include "models/checkpoint_io.h"
 #include "train/checkpoint.h"
 #include "train/corpus.h"
+#include "train/curves.h"
 #include "train/evaluate.h"
 #include "train/flops.h"
 #include "train/run_directory.h"
@@ -115,6 +116,7 @@ void Run::start() {
   }
   remove_unfinished(fs_, directory_.checkpoints());
   remove_unfinished(fs_, directory_.best());
+  if (recipe_.router) models::require_trainable(*recipe_.router, recipe_.name + ": [router]");
   if (steps.empty()) {
     write_file_atomically(fs_, directory_.recipe(), to_toml(recipe_));
   } else {

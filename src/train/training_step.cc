@@ -68,13 +68,13 @@ void TrainableModel::collect_gradients() {
     torch::Tensor source = from[parameter.name];
     torch::Tensor target = parameter.value;
     if (source.grad().defined()) target.mutable_grad() = source.grad().to(torch::kFloat32);
-    source.mutable_grad() = {};
+    source.mutable_grad().reset();
   }
 }
 
 void TrainableModel::update_selection_biases() {
   for (std::size_t l = 0; l < master_->layers.size(); ++l) {
-    const models::MoeLayer& moe = master_->layers[l]->moe;
+    models::MoeLayer moe = master_->layers[l]->moe;
     if (moe.is_empty() || !moe->router->selection_bias.defined()) continue;
     moe->router->update_selection_bias(watch_.load(static_cast<int>(l)), recipe_.bias_update);
   }

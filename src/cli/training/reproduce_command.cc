@@ -1,0 +1,149 @@
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <unistd.h>
+
+#include "switchyard/error.h"
+
+#include "base/progress.h"
+#include "cli/training/commands.h"
+#include "cli/training/flags.h"
+#include "train/experiment_report.h"
+#include "train/experiment_run.h"
+
+namespace switchyard::cli {
+namespace {
+
+std::string experiment_path(FileSystem& fs, const std::string& name) {
+  if (name.ends_with(".toml")) return name;
+  const std::string path = "papers/" + name + "/experiment.toml";
+  if (fs.exists(path)) return path;
+  throw Error({.what = fmt::format("there is no experiment '{}'", name),
+               .where = path,
+               .expected = "the name of a folder of papers/, or the path of an experiment.toml",
+               .fix = "run it from the root of the source tree"});
+}
+
+// One bar a run, one after the other.
+class ExperimentProgress {
+ public:
+  void step(const std::string& run, std::size_t number, std::size_t runs,
+            const train::StepReport& report) {
+    if (run != run_) {
+      meter_.reset();
+      run_ = run;
+      meter_ = std::make_unique<ProgressMeter>(
+          std::cerr, clock_,
+          ProgressMeter::Options{.title = fmt::format("{} ({}/{})", run, number, runs),
+                                 .total = static_cast<std::uint64_t>(report.steps),
+                                 .start = static_cast<std::uint64_t>(report.step - 1),
+                                 .unit = "steps",
+                                 .terminal = is_terminal(STDERR_FILENO),
+                                 .width = terminal_width(STDERR_FILENO)});
+    }
+    meter_->field("loss", fmt::format("{:.3f}", report.loss));
+    if (report.valid_loss) meter_->field("valid", fmt::format("{:.3f}", *report.valid_loss));
+    meter_->update(static_cast<std::uint64_t>(report.step));
+    if (report.step == report.steps) meter_->finish();
+  }
+  void note(const std::string& line) {
+    if (meter_) {
+      meter_->note(line);
+    } else {
+      std::cerr << line << '\n';
+    }
+  }
+
+ private:
+  SteadyClock clock_;
+  std::string run_;
+  std::unique_ptr<ProgressMeter> meter_;
+};
+
+// Puts results, plot and table beside the experiment, for the repository.
+void publish(FileSystem& fs, const std::string& experiment_file, const std::string& from,
+             const nlohmann::json& results) {
+  const std::string home = experiment_file.substr(0, experiment_file.find_last_of('/'));
+  const std::string readme = home + "/README.md";
+  const std::string text =
+      train::with_results(read_file(fs, readme, 1 << 24), train::results_markdown(results), readme);
+  write_file_atomically(fs, home + "/results.json", results.dump(2) + "\n");
+  write_file_atomically(fs, home + "/plot.svg", read_file(fs, from + "/plot.svg"));
+  write_file_atomically(fs, readme, text);
+}
+
+}  // namespace
+
+int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
+  CLI::App app(
+      "Measures a published claim again: runs all arms and seeds of an experiment and judges it. A "
+      "run that was "
+      "stopped goes on where it was.",
+      "switchyard reproduce");
+  app.footer(
+      "examples:\n"
+      "  switchyard reproduce moe-vs-dense --quick\n"
+      "  SWITCHYARD_DATA=/data switchyard reproduce moe-vs-dense\n"
+      "  switchyard reproduce papers/moe-vs-dense/experiment.toml --seeds 1 --out runs/first-look");
+  std::string name;
+  train::ExperimentOptions options;
+  std::string device = "cpu";
+  int threads = -1;
+  bool update = false;
+  app.add_option("EXPERIMENT", name, "the name of a folder of papers/, or an experiment.toml")
+      ->required();
+  app.add_flag("--quick", options.quick,
+               "one seed, short runs, generated text: at most about a minute");
+  app.add_option("--seeds", options.seeds, "only the first N seeds")->check(CLI::Range(1, 1000));
+  app.add_option("--out", options.directory,
+                 "directory of the runs (default: runs/reproduce-NAME)");
+  app.add_option("--set", options.overrides, "section.key=value for every run; may be repeated")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--device", device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--threads", threads, "threads, 0: one a core")->check(CLI::Range(0, 4096));
+  app.add_flag("--update-readme", update,
+               "also write results.json, plot.svg and the README's table beside the experiment");
+  if (!parse_flags(app, arguments)) return kDone;
+
+  FileSystem& fs = real_file_system();
+  const std::string path = experiment_path(fs, name);
+  const train::Experiment experiment = train::load_experiment(fs, path);
+  if (update && options.quick) {
+    throw Error({.what = "a quick run says nothing about the claim and cannot be published",
+                 .where = "--update-readme",
+                 .expected = "a run without --quick",
+                 .fix = ""});
+  }
+  if (options.directory.empty()) {
+    options.directory =
+        fmt::format("runs/reproduce-{}{}", experiment.name, options.quick ? "-quick" : "");
+  }
+  if (threads >= 0) options.overrides.push_back(fmt::format("train.threads={}", threads));
+  options.device = parse_device(device);
+  options.stop = stop;
+  ExperimentProgress progress;
+  options.say = [&](const std::string& line) { progress.note(line); };
+  options.warn = [&](const std::string& line) { progress.note("warning: " + line); };
+  options.on_step = [&](const std::string& run, std::size_t number, std::size_t runs,
+                        const train::StepReport& report) {
+    progress.step(run, number, runs, report);
+  };
+  try {
+    const nlohmann::json results = train::run_experiment(fs, experiment, options);
+    fmt::print("{}", train::results_markdown(results));
+    if (options.quick)
+      fmt::print(
+          "\nA quick run on generated text: it shows that the machinery works, not the claim.\n");
+    fmt::print("\nresults: {0}/results.json\nplot: {0}/plot.svg\n", options.directory);
+    if (update) publish(fs, path, options.directory, results);
+  } catch (const Cancelled&) {
+    progress.note("stopped; a checkpoint is written, give the same command to go on");
+    return kStopped;
+  }
+  return kDone;
+}
+
+}  // namespace switchyard::cli

@@ -1,0 +1,97 @@
+#include "train/experiment_report.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support/errors.h"
+
+namespace switchyard::train {
+namespace {
+
+using ::testing::HasSubstr;
+using testing_support::error_of;
+
+std::vector<FinishedRun> runs(const std::vector<double>& dense, const std::vector<double>& moe) {
+  std::vector<FinishedRun> out;
+  const auto add = [&](const char* arm, std::size_t i, double value) {
+    out.push_back({.arm = arm,
+                   .seed = i + 1,
+                   .result = {{"test_word_perplexity", value},
+                              {"parameters", 10},
+                              {"active_parameters", 5},
+                              {"name", "x"}}});
+  };
+  for (std::size_t i = 0; i < dense.size(); ++i) add("dense", i, dense[i]);
+  for (std::size_t i = 0; i < moe.size(); ++i) add("moe", i, moe[i]);
+  return out;
+}
+
+Claim claim(bool lower = true) {
+  return {.name = "p",
+          .text = "MoE is better",
+          .source = "S 2017",
+          .published = "",
+          .metric = "test_word_perplexity",
+          .baseline = "dense",
+          .method = "moe",
+          .lower_is_better = lower};
+}
+
+TEST(Judge, VerdictFollowsTheIntervalOfPairedDifferences) {
+  // The seeds differ by far more than the arms: only pairing shows it.
+  const ClaimResult clear = judge(claim(), runs({100, 200, 300}, {90, 189, 291}));
+  EXPECT_EQ(clear.verdict, Verdict::reproduced);
+  EXPECT_DOUBLE_EQ(clear.difference.mean, -10.0);
+  EXPECT_EQ(judge(claim(), runs({100, 200, 300}, {90, 201, 299})).verdict, Verdict::direction_only);
+  EXPECT_EQ(judge(claim(), runs({100, 200, 300}, {110, 201, 299})).verdict,
+            Verdict::not_reproduced);
+  EXPECT_EQ(judge(claim(false), runs({100, 200, 300}, {90, 189, 291})).verdict,
+            Verdict::not_reproduced);
+  EXPECT_EQ(judge(claim(false), runs({90, 189, 291}, {100, 200, 300})).verdict,
+            Verdict::reproduced);
+}
+
+TEST(Judge, OneSeedShowsDirectionAtMost) {
+  const ClaimResult result = judge(claim(), runs({100}, {90}));
+  EXPECT_EQ(result.verdict, Verdict::direction_only);
+  EXPECT_EQ(result.seeds, 1U);
+}
+
+TEST(Judge, OnlySeedsOfBothArmsCount) {
+  EXPECT_EQ(judge(claim(), runs({100, 200, 300}, {90, 190})).seeds, 2U);
+  EXPECT_EQ(error_of([] { judge(claim(), runs({100}, {})); }).what,
+            "no seed is finished for both 'dense' and 'moe'");
+}
+
+TEST(Judge, MissingMetricNamesTheKnownOnes) {
+  Claim wrong = claim();
+  wrong.metric = "test_loss";
+  const auto parts = error_of([&] { judge(wrong, runs({1}, {2})); });
+  EXPECT_EQ(parts.what, "the result of arm 'dense', seed 1 has no number 'test_loss'");
+  EXPECT_EQ(parts.expected, "one of active_parameters, parameters, test_word_perplexity");
+}
+
+TEST(ResultsMarkdown, HasClaimAndRuns) {
+  Experiment experiment;
+  experiment.name = "e";
+  experiment.claims = {claim()};
+  const std::string table =
+      results_markdown(results_json(experiment, runs({100, 200, 300}, {90, 189, 291}), false));
+  EXPECT_THAT(table, HasSubstr("-10.000 ["));
+  EXPECT_THAT(table, HasSubstr("reproduced"));
+  EXPECT_THAT(table, HasSubstr("291.00"));
+  const std::string one = results_markdown(results_json(experiment, runs({100}, {90}), true));
+  EXPECT_THAT(one, HasSubstr("-10.000 (one seed, no interval)"));
+  EXPECT_EQ(error_of([] { results_markdown(nlohmann::json::object()); }).fix,
+            "run the experiment again");
+}
+
+TEST(WithResults, ReplacesOnlyWhatStandsBetweenTheMarks) {
+  const std::string page = "# A\n<!-- results -->\nold\n<!-- /results -->\nend\n";
+  EXPECT_EQ(with_results(page, "| new |\n", "README.md"),
+            "# A\n<!-- results -->\n| new |\n<!-- /results -->\nend\n");
+  EXPECT_EQ(error_of([] { with_results("nothing", "t", "README.md"); }).where, "README.md");
+}
+
+}  // namespace
+}  // namespace switchyard::train

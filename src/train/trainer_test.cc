@@ -1,0 +1,235 @@
+#include "train/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include <torch/torch.h>
+
+#include "models/checkpoint_io.h"
+#include "support/errors.h"
+#include "support/faulty_file_system.h"
+#include "train/run_log.h"
+#include "train/testing_recipe.h"
+
+namespace switchyard::train {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using testing_support::error_of;
+using testing_support::FaultyFileSystem;
+using testing_support::MemoryFileSystem;
+
+RunResult run(FileSystem& fs, const Recipe& recipe, bool resume = false) {
+  RunOptions options;
+  options.resume = resume;
+  return run_training(fs, recipe, options);
+}
+
+// What must not depend on where a run was interrupted: the log without times, and the result.
+std::vector<std::string> story(FileSystem& fs) {
+  std::vector<std::string> lines;
+  for (nlohmann::json line : read_log(fs, "run/log.jsonl")) {
+    for (const char* key : {"tokens_per_second", "gflops", "gemm_share", "gemm_gflops"})
+      line.erase(key);
+    lines.push_back(line.dump());
+  }
+  return lines;
+}
+
+struct Uninterrupted {
+  RunResult result;
+  std::vector<std::string> lines;
+};
+
+const Uninterrupted& uninterrupted() {
+  static const Uninterrupted once = [] {
+    MemoryFileSystem fs;
+    put_text(fs);
+    Uninterrupted out;
+    out.result = run(fs, tiny_recipe());
+    out.lines = story(fs);
+    return out;
+  }();
+  return once;
+}
+
+void expect_same_end(FileSystem& fs, const RunResult& result, const std::string& when) {
+  EXPECT_EQ(result.weights_hash, uninterrupted().result.weights_hash) << when;
+  EXPECT_EQ(result.train_loss, uninterrupted().result.train_loss) << when;
+  EXPECT_EQ(result.valid_loss, uninterrupted().result.valid_loss) << when;
+  EXPECT_EQ(story(fs), uninterrupted().lines) << when;
+}
+
+TEST(Trainer, LearnsAndLeavesWhatItPromises) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  const RunResult result = run(fs, tiny_recipe({"train.steps=40", "data.test=text.txt"}));
+  EXPECT_TRUE(result.finished);
+  EXPECT_LT(result.train_loss, 4.5);  // uniform guessing: 5.6
+  EXPECT_LT(*result.test_loss, 4.7);
+  EXPECT_GT(*result.test_word_perplexity, *result.test_perplexity);
+  EXPECT_GT(result.parameters, result.active_parameters);
+  for (const char* file :
+       {"recipe.toml", "log.jsonl", "curves.svg", "result.json", "model/config.json",
+        "model/model.safetensors", "model/tokenizer.json", "model/generation_config.json"}) {
+    EXPECT_TRUE(fs.exists(std::string("run/") + file)) << file;
+  }
+  EXPECT_EQ(fs.list("run/checkpoints").size(), 2U);  // the last two
+  const auto parsed =
+      run_result_from_json(nlohmann::json::parse(read_file(fs, "run/result.json")), "r");
+  EXPECT_EQ(to_json(parsed), to_json(result));
+}
+
+TEST(Trainer, SameSeedSameBitsOtherSeedOtherBits) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  expect_same_end(fs, run(fs, tiny_recipe()), "a second run");
+  MemoryFileSystem other;
+  put_text(other);
+  EXPECT_NE(run(other, tiny_recipe({"train.seed=2"})).weights_hash,
+            uninterrupted().result.weights_hash);
+}
+
+TEST(Trainer, StopAndResumeAtEveryStepGivesTheSameBits) {
+  for (std::int64_t at = 1; at < 12; at += 2) {
+    MemoryFileSystem fs;
+    put_text(fs);
+    std::stop_source stop;
+    RunOptions options;
+    options.stop = stop.get_token();
+    options.on_step = [&](const StepReport& report) {
+      if (report.step == at) stop.request_stop();
+    };
+    const RunResult first = run_training(fs, tiny_recipe(), options);
+    EXPECT_FALSE(first.finished);
+    EXPECT_EQ(first.step, at);
+    expect_same_end(fs, run(fs, tiny_recipe(), true), "stopped after step " + std::to_string(at));
+  }
+}
+
+// Power is lost between two calls to the file system: while a checkpoint, the best weights, the log
+// or the export is written. Whatever is found afterwards, resuming ends with the same bits.
+TEST(Trainer, ACrashAtAnyCallResumesToTheSameBits) {
+  int calls = 0;
+  {
+    MemoryFileSystem memory;
+    put_text(memory);
+    FaultyFileSystem fs(memory);
+    run(fs, tiny_recipe());
+    calls = fs.calls();
+  }
+  for (int n = 3; n < calls; n += calls / 23) {
+    MemoryFileSystem memory;
+    put_text(memory);
+    FaultyFileSystem fs(memory);
+    fs.halt_after(n);
+    EXPECT_THROW(run(fs, tiny_recipe()), Error);
+    memory.drop_unsynced();
+    expect_same_end(memory, run(memory, tiny_recipe(), true),
+                    "halted after call " + std::to_string(n));
+  }
+}
+
+TEST(Trainer, AFullDiskStopsWithOneLineAndLosesNothing) {
+  MemoryFileSystem memory;
+  put_text(memory);
+  FaultyFileSystem fs(memory);
+  RunOptions options;
+  options.on_step = [&](const StepReport& report) {
+    if (report.step == 7) fs.limit_space(10'000);  // the checkpoint of step 8 does not fit
+  };
+  const auto parts = error_of([&] { run_training(fs, tiny_recipe(), options); });
+  EXPECT_THAT(parts.what, HasSubstr("not written"));
+  EXPECT_THAT(parts.fix, HasSubstr("--resume"));
+  fs.heal();
+  expect_same_end(memory, run(fs, tiny_recipe(), true), "after the disk was full");
+}
+
+TEST(Trainer, ResumeRefusesAnotherRecipeOrText) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  run(fs, tiny_recipe());
+  EXPECT_THAT(error_of([&] { run(fs, tiny_recipe()); }).what,
+              HasSubstr("already holds a run at step 12"));
+  const auto changed = error_of([&] { run(fs, tiny_recipe({"train.lr=0.5"}), true); });
+  EXPECT_THAT(changed.what, HasSubstr("it had 'lr = 0.01', now 'lr = 0.5'"));
+  EXPECT_NO_THROW(run(fs, tiny_recipe({"train.keep_checkpoints=5"}), true));
+  fs.put("text.txt", generate_text(6000, 2));
+  EXPECT_THAT(error_of([&] { run(fs, tiny_recipe(), true); }).what,
+              HasSubstr("is not the one this run began with"));
+}
+
+TEST(Trainer, StopsEarlyAndExportsTheBest) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  // Learning this fast goes wrong at once.
+  const RunResult result = run(fs, tiny_recipe({"train.steps=60", "train.lr=0.9",
+                                                "train.patience=2", "train.eval_every=1"}));
+  EXPECT_TRUE(result.stopped_early);
+  EXPECT_EQ(result.step, result.best_step + 2);
+  EXPECT_TRUE(fs.exists("run/best"));
+}
+
+TEST(Trainer, ExportedModelIsTheTrainedOne) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  const RunResult result = run(fs, tiny_recipe());
+  const auto model = models::load_model(fs, "run/model");
+  EXPECT_EQ(model->config().family, Family::mixtral);
+  models::ForwardContext context;
+  torch::NoGradGuard no_grad;
+  const torch::Tensor logits = model->forward(torch::arange(16).reshape({1, 16}), context);
+  EXPECT_TRUE(torch::isfinite(logits).all().item<bool>());
+  EXPECT_EQ(model->config().parameters(), result.parameters);
+}
+
+TEST(Trainer, ARouterThatCannotLearnIsAnErrorAndAFrozenOneAWarning) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  const auto parts = error_of([&] {
+    run(fs, tiny_recipe({"router.experts_per_token=1", "router.losses={}"}));
+  });
+  EXPECT_THAT(parts.what + parts.where, HasSubstr("router"));
+  std::vector<std::string> warnings;
+  RunOptions options;
+  options.warn = [&](const std::string& line) { warnings.push_back(line); };
+  MemoryFileSystem other;
+  put_text(other);
+  run_training(other, tiny_recipe({"router.frozen=true"}), options);
+  EXPECT_EQ(warnings.size(), 2U);
+  EXPECT_THAT(warnings, Contains(HasSubstr("frozen")));
+  EXPECT_THAT(read_file(other, "run/log.jsonl"), HasSubstr("\"warning\""));
+}
+
+TEST(Trainer, ALossThatDivergesStopsWithTheStep) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  const auto parts = error_of([&] {
+    run(fs,
+        tiny_recipe({"train.lr=1000", "train.optimizer=sgd", "train.clip=0", "train.steps=50"}));
+  });
+  EXPECT_THAT(std::string(Error(parts).what()), HasSubstr("finite"));
+}
+
+TEST(Trainer, DropoutTrainsAndResumesToo) {
+  const Recipe recipe = tiny_recipe({"model.dropout=0.2"});
+  MemoryFileSystem whole;
+  put_text(whole);
+  const RunResult expected = run(whole, recipe);
+  EXPECT_NE(expected.weights_hash, uninterrupted().result.weights_hash);
+  MemoryFileSystem fs;
+  put_text(fs);
+  std::stop_source stop;
+  RunOptions options;
+  options.stop = stop.get_token();
+  options.on_step = [&](const StepReport& report) {
+    if (report.step == 5) stop.request_stop();
+  };
+  run_training(fs, recipe, options);
+  EXPECT_EQ(run(fs, recipe, true).weights_hash, expected.weights_hash);
+}
+
+}  // namespace
+}  // namespace switchyard::train
