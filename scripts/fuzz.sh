@@ -21,7 +21,7 @@ build=build/fuzz
 if [ ! -f "$build/build.ninja" ]; then
   cmake --preset fuzz >"$build.log" 2>&1 || { cat "$build.log" >&2; exit 1; }
 fi
-cmake --build --preset fuzz --target fuzzers
+cmake --build --preset fuzz --target fuzzers -j "${JOBS:-$(nproc)}"
 targets=("$build"/tests/hostile/fuzz_*)
 if [ $# -gt 0 ]; then
   targets=()

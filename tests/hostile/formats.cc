@@ -25,6 +25,7 @@ constexpr std::array kFormats = {
     Format{"tokenizer_file", tokenizer_file_seeds, read_tokenizer_file},
     Format{"tokenizer_text", tokenizer_text_seeds, read_tokenizer_text},
     Format{"expert_pack", expert_pack_seeds, read_expert_pack},
+    Format{"recipe", recipe_seeds, read_recipe},
 };
 
 }  // namespace

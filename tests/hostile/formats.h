@@ -60,5 +60,7 @@ std::vector<std::string> tokenizer_text_seeds();
 void read_tokenizer_text(std::string_view bytes);
 std::vector<std::string> expert_pack_seeds();
 void read_expert_pack(std::string_view bytes);
+std::vector<std::string> recipe_seeds();
+void read_recipe(std::string_view bytes);
 
 }  // namespace switchyard::hostile

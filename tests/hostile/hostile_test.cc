@@ -7,15 +7,17 @@
 #include "hostile/formats.h"
 
 namespace switchyard::hostile {
+
+void PrintTo(const Format& format, std::ostream* out) { *out << format.name; }
+
 namespace {
 
 class EveryFormat : public testing::TestWithParam<Format> {
  protected:
-  // Whether the input was accepted. Anything but an Error with its parts fails the test.
-  static bool accepted(std::string_view bytes, const std::string& how) {
+  // Reads the input. Anything but success or an Error with its parts fails the test.
+  static void attack(std::string_view bytes, const std::string& how) {
     try {
       GetParam().read(bytes);
-      return true;
     } catch (const Error& error) {
       EXPECT_FALSE(error.parts().what.empty()) << how;
       EXPECT_FALSE(error.parts().where.empty()) << how << ": " << error.what();
@@ -24,21 +26,20 @@ class EveryFormat : public testing::TestWithParam<Format> {
     } catch (const std::exception& error) {
       ADD_FAILURE() << how << ": " << error.what();
     }
-    return false;
   }
 };
 
 TEST_P(EveryFormat, SeedsAreValid) {
-  for (const std::string& seed : GetParam().seeds()) EXPECT_TRUE(accepted(seed, "seed"));
+  for (const std::string& seed : GetParam().seeds()) EXPECT_NO_THROW(GetParam().read(seed));
 }
 
 TEST_P(EveryFormat, EveryTruncation) {
   for (const std::string& seed : GetParam().seeds()) {
     for (std::size_t size = 0; size < seed.size(); ++size) {
-      accepted(std::string_view(seed).substr(0, size), "cut to " + std::to_string(size) + " bytes");
+      attack(std::string_view(seed).substr(0, size), "cut to " + std::to_string(size) + " bytes");
     }
-    accepted(seed + '\0', "a zero byte more");
-    accepted(seed + seed, "twice");
+    attack(seed + '\0', "a zero byte more");
+    attack(seed + seed, "twice");
   }
 }
 
@@ -52,11 +53,11 @@ TEST_P(EveryFormat, ChangedBytes) {
       std::string changed = seed;
       for (const char byte : kBytes) {
         changed[i] = byte;
-        accepted(changed, "byte " + std::to_string(i) + " set");
+        attack(changed, "byte " + std::to_string(i) + " set");
       }
       for (int bit = 0; bit < 8; ++bit) {
         changed[i] = static_cast<char>(seed[i] ^ (1 << bit));
-        accepted(changed, "byte " + std::to_string(i) + " bit " + std::to_string(bit));
+        attack(changed, "byte " + std::to_string(i) + " bit " + std::to_string(bit));
       }
     }
   }
