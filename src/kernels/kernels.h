@@ -9,6 +9,13 @@
 //
 // Shapes: matrices are row-major; W is [O, I] (out, in) as in the model file; x is [N, I]; y is [N,
 // O].
+//
+// Nothing is read or written behind the last element. Any address aligned to its element works; x,
+// y and their strides at multiples of 64 bytes are faster. Inputs and outputs may overlap only
+// where it is said. NaN and infinity in the input reach the outputs that depend on them.
+//
+// Thread rule: the functions are pure; call them from any thread on ranges that write to different
+// places.
 #pragma once
 
 #include <cstddef>
@@ -35,7 +42,8 @@ struct KernelSet {
   bool (*supported)();    // whether this CPU runs it
 
   // y[n, o] = dot(x[n, :], W[o, :]) for n in [0, n_rows), o in [begin, end). y has row stride
-  // y_stride, x has x_stride.
+  // y_stride, x has x_stride, both in elements. W comes from memory once,
+  // whatever n_rows is; ranges of about 64 outputs or more keep the memory busy.
   void (*matmul)(const Matrix& weight, const float* x, std::size_t x_stride, std::size_t n_rows,
                  std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
   float (*dot)(const float* a, const float* b, std::size_t n);
@@ -46,7 +54,7 @@ struct KernelSet {
   // In place; subtracts the maximum first.
   void (*softmax)(float* x, std::size_t n);
   // out[i] = activation(gate[i]) * up[i]; out may be gate. Without up (nullptr): out[i] =
-  // activation(gate[i]).
+  // activation(gate[i]). -infinity gives NaN in silu and gelu_tanh, as their formulas do.
   void (*silu)(const float* gate, const float* up, float* out, std::size_t n);
   void (*gelu)(const float* gate, const float* up, float* out, std::size_t n);       // erf form
   void (*gelu_tanh)(const float* gate, const float* up, float* out, std::size_t n);  // tanh form

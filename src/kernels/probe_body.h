@@ -15,7 +15,11 @@ float read_all(const float* data, std::size_t n) {
   constexpr std::size_t kStreams = 4;
   Lanes sums[kStreams];
   for (std::size_t s = 0; s < kStreams; ++s) sums[s] = zero();
+  constexpr std::size_t kAheadFloats =
+      2048;  // fetched on request, as the kernels do: without it this is no limit
   for (std::size_t i = 0; i + kStreams * kLanes <= n; i += kStreams * kLanes) {
+    const std::size_t next = i + kAheadFloats < n ? i + kAheadFloats : i;
+    for (std::size_t s = 0; s < kStreams; ++s) __builtin_prefetch(data + next + s * kLanes, 0, 2);
     for (std::size_t s = 0; s < kStreams; ++s) sums[s] = add(sums[s], load(data + i + s * kLanes));
   }
   return sum(add(add(sums[0], sums[1]), add(sums[2], sums[3])));
