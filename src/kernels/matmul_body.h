@@ -24,7 +24,7 @@ namespace {
 // same few sets.
 constexpr std::size_t kAhead = 8192;
 
-// Weights held by L2 while all rows of x pass by: half of what the smaller CPUs have.
+// Weights that stay in L2 while all rows of x pass by: half of 1 MiB.
 constexpr std::size_t kBlockBytes = std::size_t{512} << 10;
 
 // Rows of a row-major matrix, and how far behind them those lie that come next: 0 elements where
@@ -129,13 +129,26 @@ inline void with_constant(std::size_t n, const Function& function) {
   }
 }
 
+// The start of a range, which no tile before it fetches: as far as the first tiles look ahead.
+template <typename Weight>
+inline void fetch_first(RowsOf<Weight> weight, std::size_t columns, std::size_t begin,
+                        std::size_t end) {
+  constexpr std::size_t kLine = 64 / sizeof(Weight);
+  constexpr std::size_t kMost = 2 * kAhead / sizeof(Weight);
+  const std::size_t all = (end - begin) * columns;
+  for (std::size_t i = 0; i < all && i < kMost; i += kLine)
+    __builtin_prefetch(weight.at(begin, 0) + i, 0, 2);
+}
+
 template <typename Weight>
 inline void product(RowsOf<Weight> weight, RowsOf<float> x, std::size_t columns, std::size_t n_rows,
                     std::size_t begin, std::size_t end, float* y, std::size_t y_stride) {
   constexpr std::size_t kMostOutputs = 12;  // a multiple of every tile's outputs
   const std::size_t fit =
       kBlockBytes / (columns * sizeof(Weight) + 1) / kMostOutputs * kMostOutputs;
-  const std::size_t block = fit == 0 ? kMostOutputs : fit;
+  // Rows that make one strip use each weight once: no block need stay.
+  const std::size_t block = n_rows <= kTileRows ? end - begin : fit == 0 ? kMostOutputs : fit;
+  fetch_first(weight, columns, begin, end);
   for (std::size_t o = begin; o < end; o += block) {
     const std::size_t block_end = end - o < block ? end : o + block;
     for (std::size_t n = 0; n < n_rows;) {
