@@ -26,7 +26,8 @@ sequence = 32
 steps = 10
 seed = 3
 )",
-          "[model]\nwidth = 32\n[data]\ntrain = ['a.jsonl']\nvalid = ['b.txt']\n[train]\ntokens = "
+          "[model]\nfamily = 'llama'\nwidth = 32\n[data]\ntrain = ['a.jsonl']\nvalid = "
+          "['b.txt']\n[train]\ntokens = "
           "1000000\n"};
 }
 
