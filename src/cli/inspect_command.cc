@@ -104,6 +104,7 @@ int run_inspect(const Arguments& arguments, Console& console) {
   std::string text_file;
   std::string text;
   std::string html;
+  std::string svg;
   std::string format = "text";
   std::size_t most_tokens = 20000;
   std::size_t shown_tokens = 1500;
@@ -115,6 +116,7 @@ int run_inspect(const Arguments& arguments, Console& console) {
       app->add_option("--text", text_file, "file whose tokens are routed (.gz and .xz too)");
   app->add_option("-p,--prompt", text, "text whose tokens are routed")->excludes(file);
   app->add_option("--html", html, "write a page: heat map of the load, every token's experts");
+  app->add_option("--svg", svg, "write the heat map of the load alone");
   app->add_option("--max-tokens", most_tokens, "use only so many tokens of the text, 0: all")
       ->capture_default_str();
   app->add_option("--show-tokens", shown_tokens, "tokens shown on the page")->capture_default_str();
@@ -151,6 +153,7 @@ int run_inspect(const Arguments& arguments, Console& console) {
       console.out << fmt::format("\nrouting of {} tokens\n", tokens.size());
     console.out << layer_table(routes).render(table_format);
   }
+  if (!svg.empty()) write_file_atomically(console.files, svg, load_heat_map(routes));
   if (!html.empty()) {
     write_file_atomically(console.files, html, render(page, routes));
     console.err << "wrote " << html << '\n';

@@ -67,25 +67,6 @@ layer.onchange = draw;
 if (data.layers.length) draw();
 )";
 
-std::string load_map(const RouteStatistics& routes) {
-  plot::HeatMap map{.title = "Expert load",
-                    .subtitle = "share of a layer's assignments; even would be 1 / E",
-                    .x_label = "expert",
-                    .y_label = "layer",
-                    .value = {.label = "share", .min = 0.0}};
-  map.rows = routes.layers().size();
-  for (const auto& [layer, r] : routes.layers()) {
-    map.columns = r.load.counts().size();
-    map.row_names.push_back(std::to_string(layer));
-    const auto total = static_cast<double>(std::max<std::uint64_t>(1, r.load.assignments()));
-    for (const std::uint64_t count : r.load.counts())
-      map.values.push_back(static_cast<double>(count) / total);
-  }
-  map.width = 960;
-  map.height = static_cast<int>(160 + 30 * map.rows);
-  return plot::to_svg(map);
-}
-
 std::string layer_table(const RouteStatistics& routes) {
   std::string html =
       "<table><tr><th>layer</th><th>experts per token</th><th>load entropy (of "
@@ -127,6 +108,25 @@ std::string embedded_json(const InspectPage& page, const RouteStatistics& routes
 
 }  // namespace
 
+std::string load_heat_map(const RouteStatistics& routes) {
+  plot::HeatMap map{.title = "Expert load",
+                    .subtitle = "share of a layer's assignments; even would be 1 / E",
+                    .x_label = "expert",
+                    .y_label = "layer",
+                    .value = {.label = "share", .min = 0.0}};
+  map.rows = routes.layers().size();
+  for (const auto& [layer, r] : routes.layers()) {
+    map.columns = r.load.counts().size();
+    map.row_names.push_back(std::to_string(layer));
+    const auto total = static_cast<double>(std::max<std::uint64_t>(1, r.load.assignments()));
+    for (const std::uint64_t count : r.load.counts())
+      map.values.push_back(static_cast<double>(count) / total);
+  }
+  map.width = 960;
+  map.height = static_cast<int>(160 + 30 * map.rows);
+  return plot::to_svg(map);
+}
+
 std::string render(const InspectPage& page, const RouteStatistics& routes) {
   std::string html = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n";
   html += "<meta name=\"viewport\" content=\"width=device-width\">\n";
@@ -139,7 +139,7 @@ std::string render(const InspectPage& page, const RouteStatistics& routes) {
   html += "</table>\n";
   if (!routes.layers().empty() && page.routed_tokens > 0) {
     html += fmt::format("<h2>Load</h2>\n<p>Over {} tokens.</p>\n<figure>", page.routed_tokens) +
-            load_map(routes) + "</figure>\n" + layer_table(routes);
+            load_heat_map(routes) + "</figure>\n" + layer_table(routes);
     html += fmt::format(
         "<h2>Where each token went</h2>\n<p>The first {} tokens, coloured by their first expert. "
         "Point at a token for all "

@@ -15,6 +15,9 @@ struct InspectPage {
   std::size_t routed_tokens = 0;                           // of the whole text
 };
 
+// The load as a heat map of layer x expert, SVG.
+std::string load_heat_map(const RouteStatistics& routes);
+
 std::string render(const InspectPage& page, const RouteStatistics& routes);
 
 }  // namespace switchyard::cli
