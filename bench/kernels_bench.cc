@@ -1,14 +1,18 @@
 // What the kernels reach of what the machine has, in one table: decode (one row of x, weights from
 // memory) against the measured read bandwidth, prefill (many rows) against the measured
-// multiply-add peak and OpenBLAS. Every kernel set this CPU runs is measured; its answer is
-// compared with the scalar set's while the clock is stopped, bit for bit.
+// multiply-add peak and OpenBLAS. Every kernel set this CPU runs is measured, and its answer is
+// compared with the scalar set's, bit for bit, while the clock stands.
 //
 //   kernels_bench [threads]      0 or nothing: one per core
+//
+// Limit and kernel are measured in turns, so that a neighbour who slows one slows the other; the
+// ratio is the median over the turns, and so are the two columns before it.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <random>
 #include <string>
 #include <vector>
@@ -29,10 +33,23 @@ using kernels::KernelSet;
 using kernels::Matrix;
 using kernels::WeightType;
 
+constexpr int kTurns = 7;
+constexpr std::size_t kOutputsPerPiece = 64;
+
 double seconds_of(const std::function<void()>& work) {
   const auto start = std::chrono::steady_clock::now();
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Units of work per second, in 10^9: work is repeated until it took long enough for the clock and
+// the scheduler.
+double rate_of(double units, const std::function<void()>& work) {
+  constexpr double kLongEnough = 0.02;
+  double took = 0;
+  int times = 0;
+  for (; took < kLongEnough; ++times) took += seconds_of(work);
+  return units * times / took / 1e9;
 }
 
 double median(std::vector<double> values) {
@@ -41,27 +58,45 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
+struct Turns {
+  std::vector<double> achieved, limit;
+
+  void print(const std::string& what, const char* unit, const char* same) const {
+    std::vector<double> ratios;
+    for (std::size_t i = 0; i < achieved.size(); ++i) ratios.push_back(achieved[i] / limit[i]);
+    std::printf("| %-44s | %8.1f | %8.1f | %-8s | %5.2f | %-4s |\n", what.c_str(), median(achieved),
+                median(limit), unit, median(ratios), same);
+    std::fflush(stdout);
+  }
+};
+
+void print_head() {
+  std::printf("| %-44s | %8s | %8s | %-8s | %5s | %-4s |\n", "", "achieved", "limit", "unit",
+              "ratio", "same");
+  for (const std::size_t width : {46, 10, 10, 10, 7, 6})
+    std::printf("|%s", std::string(width, '-').c_str());
+  std::printf("|\n");
+}
+
 struct Weights {
   std::vector<float> f32;
   std::vector<kernels::Bf16> bf16;
   std::size_t rows, columns;
 
-  Weights(std::size_t rows_, std::size_t columns_)
-      : f32(rows_ * columns_), bf16(f32.size()), rows(rows_), columns(columns_) {
+  Weights(std::size_t o, std::size_t i) : f32(o * i), bf16(o * i), rows(o), columns(i) {
     std::minstd_rand random(7);
-    for (std::size_t i = 0; i < f32.size(); ++i) {
-      // Values that bf16 holds exactly, so that both types have one answer.
-      f32[i] = static_cast<float>(static_cast<int>(random() >> 8 & 0xff) - 128) / 1024.0F;
-      bf16[i] = kernels::to_bf16(f32[i]);
+    for (std::size_t n = 0; n < f32.size(); ++n) {
+      f32[n] = static_cast<float>(static_cast<int>(random() >> 8 & 0xff) - 128) / 1024.0F;
+      bf16[n] = kernels::to_bf16(f32[n]);
     }
   }
   Matrix matrix(WeightType type) const {
     if (type == WeightType::f32) return {type, f32.data(), rows, columns};
     return {type, bf16.data(), rows, columns};
   }
-  static double bytes(const Matrix& m) {
-    return static_cast<double>(m.rows) * static_cast<double>(m.columns) *
-           (m.type == WeightType::f32 ? 4.0 : 2.0);
+  double bytes(WeightType type) const {
+    return static_cast<double>(f32.size()) *
+           (type == WeightType::f32 ? sizeof(float) : sizeof(kernels::Bf16));
   }
 };
 
@@ -73,9 +108,9 @@ std::vector<float> some_rows(std::size_t n) {
   return x;
 }
 
-void run(const KernelSet& set, ThreadPool& pool, const Matrix& weight, const std::vector<float>& x,
-         std::size_t n_rows, std::size_t grain, std::vector<float>& y) {
-  pool.parallel_for(weight.rows, grain, [&](std::size_t begin, std::size_t end) {
+void multiply(const KernelSet& set, ThreadPool& pool, const Matrix& weight,
+              const std::vector<float>& x, std::size_t n_rows, std::vector<float>& y) {
+  pool.parallel_for(weight.rows, kOutputsPerPiece, [&](std::size_t begin, std::size_t end) {
     set.matmul(weight, x.data(), weight.columns, n_rows, begin, end, y.data(), weight.rows);
   });
 }
@@ -83,116 +118,109 @@ void run(const KernelSet& set, ThreadPool& pool, const Matrix& weight, const std
 // The scalar set on a few outputs: the whole product would take minutes.
 bool same_as_scalar(const Matrix& weight, const std::vector<float>& x, std::size_t n_rows,
                     const std::vector<float>& y) {
+  constexpr std::size_t kOutputs = 5;
   const KernelSet& scalar = kernels::by_name("scalar");
   std::vector<float> expected(y.size());
-  for (const std::size_t begin : {std::size_t{0}, weight.rows / 2 + 1, weight.rows - 5}) {
-    scalar.matmul(weight, x.data(), weight.columns, n_rows, begin, begin + 5, expected.data(),
-                  weight.rows);
+  for (const std::size_t begin : {std::size_t{0}, weight.rows / 2 + 1, weight.rows - kOutputs}) {
+    scalar.matmul(weight, x.data(), weight.columns, n_rows, begin, begin + kOutputs,
+                  expected.data(), weight.rows);
     for (std::size_t n = 0; n < n_rows; ++n) {
       const std::size_t at = n * weight.rows + begin;
-      if (std::memcmp(&expected[at], &y[at], 5 * sizeof(float)) != 0) return false;
+      if (std::memcmp(&expected[at], &y[at], kOutputs * sizeof(float)) != 0) return false;
     }
   }
   return true;
 }
 
-const char* type_name(WeightType type) { return type == WeightType::f32 ? "f32" : "bf16"; }
-
-struct Row {
-  std::string what;
-  double achieved;
-  double limit;
-  const char* unit;
-  const char* same;
-};
-void print(const Row& row) {
-  std::printf("| %-44s | %8.1f | %8.1f | %-8s | %5.2f | %-4s |\n", row.what.c_str(), row.achieved,
-              row.limit, row.unit, row.achieved / row.limit, row.same);
+std::string title(const char* phase, const Matrix& weight, std::size_t n_rows,
+                  const KernelSet& set) {
+  return std::string(phase) + " " + std::to_string(weight.rows) + "x" +
+         std::to_string(weight.columns) + " N=" + std::to_string(n_rows) +
+         (weight.type == WeightType::f32 ? " f32 " : " bf16 ") + std::string(set.name);
 }
 
-// Bandwidth and kernel in turns, so that a neighbour who slows one slows the other.
-void decode(ThreadPool& pool, bool& all_same) {
-  constexpr std::size_t kSize = 4096, kMatrices = 3;
-  constexpr int kTurns = 5;
-  std::vector<Weights> weights;
-  for (std::size_t m = 0; m < kMatrices; ++m) weights.emplace_back(kSize, kSize);
-  const std::vector<float> x = some_rows(kSize);
-  std::vector<float> y(kSize);
-  for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
-    for (const KernelSet& set : kernels::all()) {
-      if (!set.supported()) continue;
-      std::vector<double> achieved, limit, ratio;
-      for (int turn = 0; turn < kTurns; ++turn) {
-        limit.push_back(kernels::measure_dram_read_gbps(pool));
-        const double took = seconds_of([&] {
-          for (const Weights& w : weights) run(set, pool, w.matrix(type), x, 1, 64, y);
-        });
-        achieved.push_back(Weights::bytes(weights[0].matrix(type)) * kMatrices / took / 1e9);
-      }
-      const bool same = same_as_scalar(weights.back().matrix(type), x, 1, y);
-      all_same = all_same && same;
-      print({"decode 4096x4096 " + std::string(type_name(type)) + " " + std::string(set.name),
-             median(achieved), median(limit), "GB/s", same ? "yes" : "NO"});
-    }
+// One row against so many matrices that none is in a cache when its turn comes. Returns whether the
+// answers are right.
+bool decode(ThreadPool& pool, const KernelSet& set, const std::vector<Weights>& weights,
+            WeightType type) {
+  const Matrix first = weights.front().matrix(type);
+  const std::vector<float> x = some_rows(first.columns);
+  std::vector<float> y(first.rows);
+  const double bytes = weights.front().bytes(type) * static_cast<double>(weights.size());
+  Turns turns;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    turns.limit.push_back(kernels::measure_dram_read_gbps(pool));
+    turns.achieved.push_back(rate_of(bytes, [&] {
+      for (const Weights& w : weights) multiply(set, pool, w.matrix(type), x, 1, y);
+    }));
   }
+  const bool same = same_as_scalar(weights.back().matrix(type), x, 1, y);
+  turns.print(title("decode", first, 1, set), "GB/s", same ? "yes" : "NO");
+  return same;
 }
 
-void prefill(ThreadPool& pool, std::size_t rows, std::size_t columns, std::size_t n_rows,
-             bool& all_same) {
-  constexpr int kTurns = 5;
-  const Weights weights(rows, columns);
-  const std::vector<float> x = some_rows(n_rows * columns);
-  std::vector<float> y(n_rows * rows);
+// Many rows against one matrix.
+bool prefill(ThreadPool& pool, const KernelSet& set, const Weights& weights, WeightType type,
+             std::size_t n_rows) {
+  const Matrix weight = weights.matrix(type);
+  const std::vector<float> x = some_rows(n_rows * weight.columns);
+  std::vector<float> y(n_rows * weight.rows);
   const double operations =
-      2.0 * static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(n_rows);
-  const std::string shape =
-      std::to_string(rows) + "x" + std::to_string(columns) + " N=" + std::to_string(n_rows);
-  for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
-    for (const KernelSet& set : kernels::all()) {
-      if (!set.supported() || set.name == "scalar") continue;
-      std::vector<double> achieved, limit, blas;
-      for (int turn = 0; turn < kTurns; ++turn) {
-        limit.push_back(kernels::measure_fma_gflops(pool));
-        achieved.push_back(operations / 1e9 / seconds_of([&] {
-                             run(set, pool, weights.matrix(type), x, n_rows, 64, y);
-                           }));
+      2.0 * static_cast<double>(weights.f32.size()) * static_cast<double>(n_rows);
+  Turns of_peak, of_blas;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    of_peak.limit.push_back(kernels::measure_fma_gflops(pool));
+    of_peak.achieved.push_back(
+        rate_of(operations, [&] { multiply(set, pool, weight, x, n_rows, y); }));
 #ifdef SWITCHYARD_BENCH_OPENBLAS
-        std::vector<float> z(y.size());
-        openblas_set_num_threads(pool.threads());
-        blas.push_back(operations / 1e9 / seconds_of([&] {
-                         cblas_sgemm(
-                             CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(n_rows),
-                             static_cast<int>(rows), static_cast<int>(columns), 1.0F, x.data(),
-                             static_cast<int>(columns), weights.f32.data(),
-                             static_cast<int>(columns), 0.0F, z.data(), static_cast<int>(rows));
-                       }));
+    std::vector<float> z(y.size());
+    const auto rows = static_cast<int>(weight.rows), columns = static_cast<int>(weight.columns);
+    openblas_set_num_threads(pool.threads());
+    of_blas.limit.push_back(rate_of(operations, [&] {
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(n_rows), rows, columns,
+                  1.0F, x.data(), columns, weights.f32.data(), columns, 0.0F, z.data(), rows);
+    }));
 #endif
-      }
-      const bool same = same_as_scalar(weights.matrix(type), x, n_rows, y);
-      all_same = all_same && same;
-      const std::string what =
-          "prefill " + shape + " " + type_name(type) + " " + std::string(set.name);
-      print({what, median(achieved), median(limit), "GFLOP/s", same ? "yes" : "NO"});
-      if (!blas.empty())
-        print({"  of OpenBLAS sgemm", median(achieved), median(blas), "GFLOP/s", ""});
-    }
   }
+  const bool same = same_as_scalar(weight, x, n_rows, y);
+  of_peak.print(title("prefill", weight, n_rows, set), "GFLOP/s", same ? "yes" : "NO");
+  if (!of_blas.limit.empty()) {
+    of_blas.achieved = of_peak.achieved;
+    of_blas.print("  of OpenBLAS sgemm (f32)", "GFLOP/s", "");
+  }
+  return same;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : 0);
-  std::printf("%d threads; limits measured in turns with the kernel; medians\n\n", pool.threads());
-  std::printf("| %-44s | %8s | %8s | %-8s | %5s | %-4s |\n", "", "achieved", "limit", "unit",
-              "ratio", "same");
-  std::printf("|%s|%s|%s|%s|%s|%s|\n", std::string(46, '-').c_str(), std::string(10, '-').c_str(),
-              std::string(10, '-').c_str(), std::string(10, '-').c_str(),
-              std::string(7, '-').c_str(), std::string(6, '-').c_str());
+  std::printf("%d threads\n\n", pool.threads());
+  print_head();
+
   bool all_same = true;
-  decode(pool, all_same);
-  prefill(pool, 2048, 2048, 512, all_same);
-  prefill(pool, 1024, 512, 128, all_same);
-  prefill(pool, 512, 256, 16, all_same);
+  const auto for_every_set = [&](const auto& measure) {
+    for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
+      for (const KernelSet& set : kernels::all()) {
+        // The scalar set is the reference, not a contender: it would take most of the time.
+        if (set.supported() && set.name != "scalar") all_same = measure(set, type) && all_same;
+      }
+    }
+  };
+  for (const std::size_t size : {std::size_t{4096}, std::size_t{1024}, std::size_t{512}}) {
+    const std::size_t matrices = (std::size_t{48} << 20) / (size * size);
+    const std::vector<Weights> weights(matrices, Weights(size, size));
+    for_every_set(
+        [&](const KernelSet& set, WeightType type) { return decode(pool, set, weights, type); });
+  }
+  struct Shape {
+    std::size_t outputs, columns, rows;
+  };
+  for (const Shape& shape : {Shape{2048, 2048, 512}, Shape{1024, 512, 128}, Shape{512, 1024, 16}}) {
+    const Weights weights(shape.outputs, shape.columns);
+    for_every_set([&](const KernelSet& set, WeightType type) {
+      return prefill(pool, set, weights, type, shape.rows);
+    });
+  }
   return all_same ? 0 : 1;
 }
