@@ -24,7 +24,8 @@ class LocalGenerator : public api::Generator {
                        const std::function<void(std::string_view)>& on_text = {},
                        std::stop_token stop = {}) override;
 
-  // Continues a session, e.g. of a chat; `session` keeps everything said so far.
+  // Continues a session, e.g. of a chat. On return `session` holds prompt and answer in full, the
+  // last token included (if the context has room for it), so that the next call goes on from there.
   api::Result continue_session(Session& session, const api::Request& request,
                                const std::function<void(std::string_view)>& on_text,
                                std::stop_token stop);
@@ -33,6 +34,9 @@ class LocalGenerator : public api::Generator {
   Engine& engine() { return engine_; }
 
  private:
+  api::Result answer(Session& session, const api::Request& request,
+                     const std::function<void(std::string_view)>& on_text, std::stop_token stop);
+
   std::string name_;
   Tokenizer tokenizer_;
   Engine engine_;

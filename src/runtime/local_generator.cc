@@ -29,12 +29,25 @@ api::Result LocalGenerator::generate(const api::Request& request,
                                      const std::function<void(std::string_view)>& on_text,
                                      std::stop_token stop) {
   Session session = engine_.new_session();
-  return continue_session(session, request, on_text, stop);
+  return answer(session, request, on_text, stop);
 }
 
 api::Result LocalGenerator::continue_session(Session& session, const api::Request& request,
                                              const std::function<void(std::string_view)>& on_text,
                                              std::stop_token stop) {
+  api::Result result = answer(session, request, on_text, stop);
+  // The last token was drawn but not computed: nothing came after it.
+  if (!result.tokens.empty() && session.length() < session.max_tokens() &&
+      result.finish != api::FinishReason::cancelled) {
+    const StepInput input{.session = &session, .tokens = std::span(result.tokens).last(1)};
+    static_cast<void>(engine_.step(std::span(&input, 1), {.stop = stop}));
+  }
+  return result;
+}
+
+api::Result LocalGenerator::answer(Session& session, const api::Request& request,
+                                   const std::function<void(std::string_view)>& on_text,
+                                   std::stop_token stop) {
   const std::vector<std::int32_t>& ends = engine_.model().config().eos;
   std::vector<std::int32_t> seen =
       tokenizer_.encode(request.prompt, {.add_special_tokens = session.length() == 0});
