@@ -89,7 +89,7 @@ struct BpeTrainerOptions {
   std::size_t vocab = 4096;      // entries in all: 256 bytes, special tokens, merges
   std::size_t min_frequency = 2; // pairs seen less often are not merged
   std::vector<std::string> special_tokens = {"<|endoftext|>"};
-  std::function<void(std::size_t merges, std::size_t total)> progress;  // called now and then, and at the end
+  std::function<void(std::size_t merges, std::size_t total)> progress = {};  // called now and then, and at the end
 };
 
 // Trains a byte-level BPE tokenizer (GPT-2 pre-tokenisation) and returns it as a loadable tokenizer. Special tokens have

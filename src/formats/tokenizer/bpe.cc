@@ -1,6 +1,7 @@
 #include "formats/tokenizer/bpe.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "switchyard/error.h"
@@ -13,6 +14,9 @@ namespace switchyard::tokenizer {
 namespace {
 
 constexpr std::string_view kMetaspace = "\u2581";
+
+// Positions in a piece are 32 bits wide.
+constexpr std::size_t kMaxPieceBytes = std::numeric_limits<std::uint32_t>::max();
 
 std::string fallback_name(unsigned byte) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
@@ -50,6 +54,13 @@ void Bpe::encode(std::string_view piece, BpeScratch& scratch, std::vector<TokenI
   if (const auto known = scratch.cache.find(piece); !known.empty()) {
     out.insert(out.end(), known.begin(), known.end());
     return;
+  }
+  if (piece.size() >= kMaxPieceBytes) {
+    throw Error(
+        {.what = "a piece of the normalised text has " + std::to_string(piece.size()) + " bytes",
+         .where = "text to encode",
+         .expected = "fewer than " + std::to_string(kMaxPieceBytes),
+         .fix = "encode the text in parts"});
   }
   std::vector<TokenId>& ids = scratch.ids;
   ids.clear();

@@ -22,7 +22,7 @@ struct BpeOptions {
       false;  // a character that has no token becomes its bytes' tokens "<0x00>" to "<0xFF>"
   bool fuse_unk = false;       // neighbouring unknown characters are one unknown token
   bool ignore_merges = false;  // a piece that is a token as a whole is that token
-  std::optional<TokenId> unknown;
+  std::optional<TokenId> unknown = {};
 };
 
 // What one call of encode() works in; reused from call to call.

@@ -86,7 +86,9 @@ void merge_by_queue(const MergeTable& merges, BpeScratch& scratch) {
   }
 
   scratch.ids.clear();
-  for (std::uint32_t i = 0; i != kNone; i = symbols[i].next) scratch.ids.push_back(symbols[i].id);
+  for (std::uint32_t i = count == 0 ? kNone : 0; i != kNone; i = symbols[i].next) {
+    scratch.ids.push_back(symbols[i].id);
+  }
 }
 
 }  // namespace switchyard::tokenizer

@@ -80,8 +80,9 @@ MergeTable read_merges(const JsonFields& model, const Vocabulary& vocabulary) {
       }
       return *id;
     };
-    merges.set(id_of(pair->first), id_of(pair->second),
-               {static_cast<std::uint32_t>(i), id_of(joined)});
+    const TokenId left = id_of(pair->first);
+    const TokenId right = id_of(pair->second);
+    merges.set(left, right, {static_cast<std::uint32_t>(i), id_of(joined)});
   }
   return merges;
 }

@@ -1,6 +1,5 @@
 #include "formats/tokenizer/parts.h"
 
-#include <limits>
 #include <utility>
 
 #include "switchyard/error.h"
@@ -10,9 +9,7 @@
 namespace switchyard::tokenizer {
 namespace {
 
-// Positions in a piece are 32 bits wide, and the largest rewriting (NFKD) makes a text 18 times as
-// long.
-constexpr std::size_t kMaxTextBytes = std::numeric_limits<std::uint32_t>::max() / 32;
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
 
 void check_text(std::string_view text) {
   if (text.size() > kMaxTextBytes) {
