@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "formats/tokenizer/byte_alphabet.h"
-#include "formats/tokenizer/utf8.h"
+#include "formats/utf8.h"
 
 namespace switchyard::tokenizer {
 
