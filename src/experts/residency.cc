@@ -164,6 +164,7 @@ void Residency::use(Slot& slot) {
 }
 
 std::optional<std::uint32_t> Residency::enter_layer(std::uint32_t layer) {
+  SWITCHYARD_CHECK(layer < left_at_.size());
   ++acquires_;
   const auto expired = [&](const Unproven& entry) {
     return uses_ - entry.since > kPatience * slots_.size();
