@@ -13,7 +13,7 @@ packages=(
   libfmt-dev nlohmann-json3-dev libcli11-dev libtomlplusplus-dev liburing-dev libutf8proc-dev libpcre2-dev
   libxxhash-dev liblzma-dev zlib1g-dev
   # training
-  libtorch-dev libopenblas-dev
+  libtorch-dev libopenblas-dev libdnnl-dev
   # tests and benchmarks
   libgtest-dev libgmock-dev libbenchmark-dev
 )

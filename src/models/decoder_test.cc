@@ -114,7 +114,7 @@ TEST(Decoder, TiedEmbeddingsAreOneParameterThatGetsBothGradients) {
 }
 
 TEST(Decoder, RunsInBfloat16) {
-  for (const auto& config : {tiny_mixtral(), tiny_olmoe(), tiny_llama()}) {
+  for (const auto& config : {tiny_mixtral(), tiny_olmoe(), tiny_llama(), tiny_switchyard()}) {
     Decoder model(config, 1);
     const auto tokens = some_tokens(config, 2, 9);
     const auto expected = run(model, tokens);

@@ -28,7 +28,9 @@ namespace switchyard::models {
 // Which random numbers a pass draws: streams are keyed by (seed, step, pass, layer), so that a
 // resumed run or a second stochastic pass over the same batch draws exactly what it should.
 struct RandomKey {
-  std::uint64_t seed = 0;
+  // Unset: the seed of the router's config, with which the runtime draws. So an evaluation without
+  // a key routes as the runtime does.
+  std::optional<std::uint64_t> seed;
   std::uint64_t step = 0;
   std::uint32_t pass = 0;
 };

@@ -82,7 +82,7 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& x, const torch::Tensor&
     inputs.forced = forced.experts.to(x.device());
     if (forced.weights.defined()) inputs.forced_weights = forced.weights.to(x.device());
   }
-  RouterState state{.seed = context.random.seed,
+  RouterState state{.seed = context.random.seed.value_or(config.seed),
                     .step = context.random.step,
                     .pass = context.random.pass,
                     .layer = static_cast<std::uint32_t>(layer_),
@@ -102,7 +102,8 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& x, const torch::Tensor&
   return y.view_as(x);
 }
 
-// libtorch's C++ modules convert every buffer, whole numbers too.
+// libtorch's C++ modules convert every buffer: whole numbers, and a bias whose small steps bf16
+// would swallow.
 void MoeLayerImpl::to(torch::Device device, torch::Dtype dtype, bool non_blocking) {
   to(device, non_blocking);
   to(dtype, non_blocking);
@@ -110,8 +111,11 @@ void MoeLayerImpl::to(torch::Device device, torch::Dtype dtype, bool non_blockin
 
 void MoeLayerImpl::to(torch::Dtype dtype, bool non_blocking) {
   const auto map = expert_map.clone();
+  auto& bias = router->selection_bias;
+  const auto kept_bias = bias.defined() ? bias.clone() : bias;
   Module::to(dtype, non_blocking);
   expert_map.set_data(map);
+  if (bias.defined()) bias.set_data(kept_bias);
 }
 
 void MoeLayerImpl::to(torch::Device device, bool non_blocking) { Module::to(device, non_blocking); }
