@@ -18,6 +18,15 @@ cli::ChildResult run_binary(const cli::Arguments& arguments, const std::string& 
   return cli::run_program(SWITCHYARD_BINARY, arguments, join_file);
 }
 
+// A sanitizer's own memory is many times the program's: the tokens are compared under larger budgets then, the peak is not.
+#ifdef SWITCHYARD_SANITIZED
+constexpr bool kMemoryCounts = false;
+constexpr std::uint64_t kScale = 32;
+#else
+constexpr bool kMemoryCounts = true;
+constexpr std::uint64_t kScale = 1;
+#endif
+
 // 45 MiB of experts: large against what a process needs to start.
 ModelConfig large_enough() {
   ModelConfig config = testing_support::tiny_olmoe();
@@ -38,8 +47,8 @@ TEST(Binary, PeakMemoryStaysWithinTheBudgetAndTheTokensStayTheSame) {
   const std::string model = directory / "model";
   testing_support::write_tiny_model(real_file_system(), model, large_enough(), 3, DType::bf16);
   std::string hash;
-  for (const std::uint64_t budget :
-       {std::uint64_t{48} << 20, std::uint64_t{64} << 20, std::uint64_t{256} << 20}) {
+  for (const std::uint64_t mebibytes : {48, 64, 256}) {
+    const std::uint64_t budget = kScale * mebibytes << 20;
     cli::MemoryGroup group;
     const cli::ChildResult run = run_binary({"bench", model, "-p", "40", "-n", "20", "-r", "1",
                                              "--worker", "--mem-budget", std::to_string(budget)},
@@ -49,7 +58,7 @@ TEST(Binary, PeakMemoryStaysWithinTheBudgetAndTheTokensStayTheSame) {
     // The kernel's count where this process may make control groups, else its count of resident
     // pages.
     const std::uint64_t peak = group.peak().value_or(run.peak_resident);
-    EXPECT_LE(static_cast<double>(peak), 1.02 * static_cast<double>(budget))
+    if (kMemoryCounts) EXPECT_LE(static_cast<double>(peak), 1.02 * static_cast<double>(budget))
         << "peak " << peak << " of " << budget;
     const std::string tokens = result["token_hash"].dump();
     if (hash.empty()) hash = tokens;
