@@ -14,7 +14,7 @@ constexpr std::uint64_t kStream = std::uint64_t{1}
 
 torch::Tensor dropout(const torch::Tensor& x, const ForwardContext& context, std::uint64_t place) {
   if (!context.training || context.dropout <= 0) return x;
-  const switchyard::RandomKey key = {.seed = context.random.seed,
+  const switchyard::RandomKey key = {.seed = context.random.seed.value_or(0),
                                      .step = context.random.step,
                                      .pass = kStream + context.random.pass,
                                      .layer = place};

@@ -84,7 +84,8 @@ class ForwardContext {
   // ---- told ----
   bool training = false;
   RandomKey random;
-  double dropout = 0;  // share of the embeddings and of what attention and FFN add that a training pass sets to zero
+  // Share of the embeddings and of what attention and FFN add that a training pass sets to zero.
+  double dropout = 0;
   std::optional<ForcedRoutes> forced;
   torch::Tensor mask;  // [B, T] bool, false for padding: left out of router losses and counts.
                        // Undefined: no padding
