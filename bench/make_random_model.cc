@@ -1,8 +1,9 @@
-// Writes a model of any shape with random weights: speed and memory do not care what the weights are.
-//   make_random_model /tmp/model --width 1024 --layers 8 --experts 32 --experts-per-token 4 --hidden 1024
-#include <iostream>
-
+// Writes a model of any shape with random weights: speed and memory do not care what the weights
+// are.
+//   make_random_model /tmp/model --width 1024 --layers 8 --experts 32 --experts-per-token 4
+//   --hidden 1024
 #include <CLI/CLI.hpp>
+#include <iostream>
 
 #include "base/byte_size.h"
 #include "support/tiny_model.h"

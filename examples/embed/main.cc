@@ -24,10 +24,12 @@ int main(int argc, char** argv) try {
   request.prompt = argv[2];
   request.max_tokens = 64;
   request.sampling.temperature = 0;
-  const api::Result result = generator.generate(request, [](std::string_view text) { std::cout << text << std::flush; });
+  const api::Result result =
+      generator.generate(request, [](std::string_view text) { std::cout << text << std::flush; });
 
   const experts::CacheStats stats = model->expert_stats();
-  std::cout << "\n" << result.tokens.size() << " tokens, " << stats.misses << " expert reads, "
+  std::cout << "\n"
+            << result.tokens.size() << " tokens, " << stats.misses << " expert reads, "
             << model->ledger().peak() << " bytes booked at most\n";
 } catch (const std::exception& e) {
   std::cerr << "embed: " << e.what() << "\n";

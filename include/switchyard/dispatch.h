@@ -1,4 +1,5 @@
-// Dispatch: the same decision sorted expert-major, so that each expert's items are contiguous. Combine reverses it.
+// Dispatch: the same decision sorted expert-major, so that each expert's items are contiguous.
+// Combine reverses it.
 //
 //   histogram of experts -> prefix sum -> stable permutation
 //
@@ -14,11 +15,13 @@
 namespace switchyard::dispatch {
 
 struct Plan {
-  std::vector<std::uint32_t> expert_begin;  // [E + 1]: rows of expert e are [expert_begin[e], expert_begin[e + 1])
-  std::vector<std::uint32_t> row_item;      // [A]: the item of each row; ascending inside an expert
-  std::vector<float> row_weight;            // [A]: its gate weight
-  std::vector<std::uint32_t> assignment_row;  // [A]: the row of each assignment of the decision, in CSR order
-  std::vector<std::int32_t> active;         // experts with at least one row, ascending
+  // [E + 1]: rows of expert e are [expert_begin[e], expert_begin[e + 1])
+  std::vector<std::uint32_t> expert_begin;
+  std::vector<std::uint32_t> row_item;  // [A]: the item of each row; ascending inside an expert
+  std::vector<float> row_weight;        // [A]: its gate weight
+  // [A]: the row of each assignment of the decision, in CSR order
+  std::vector<std::uint32_t> assignment_row;
+  std::vector<std::int32_t> active;  // experts with at least one row, ascending
 
   std::size_t rows() const { return row_item.size(); }
 };
@@ -28,11 +31,13 @@ Plan make_plan(const routing::Decision& decision);
 void make_plan_into(const routing::Decision& decision, Plan& plan);
 
 // Copies rows: out[r, :] = items[row_item[r], :]. items [N, D], out [A, D].
-void gather(const Plan& plan, std::span<const float> items, std::size_t width, std::span<float> out);
+void gather(const Plan& plan, std::span<const float> items, std::size_t width,
+            std::span<float> out);
 
-// out[n, :] = sum over the item's assignments, in CSR order, of weight * expert_rows[row, :]. The order is fixed, so the
-// result does not depend on the order in which experts were computed. expert_rows [A, D], out [N, D].
-void combine(const routing::Decision& decision, const Plan& plan, std::span<const float> expert_rows,
-             std::size_t width, std::span<float> out);
+// out[n, :] = sum over the item's assignments, in CSR order, of weight * expert_rows[row, :]. The
+// order is fixed, so the result does not depend on the order in which experts were computed.
+// expert_rows [A, D], out [N, D].
+void combine(const routing::Decision& decision, const Plan& plan,
+             std::span<const float> expert_rows, std::size_t width, std::span<float> out);
 
 }  // namespace switchyard::dispatch

@@ -1,7 +1,9 @@
-// The one way Switchyard reports that something outside the program is wrong: a file, a request, a knob, the machine.
+// The one way Switchyard reports that something outside the program is wrong: a file, a request, a
+// knob, the machine.
 //
-// Every library function throws Error for bad input and never prints or exits. A bug of ours is not an Error: it fails
-// a SWITCHYARD_CHECK (base/check.h) and throws InternalError, which no caller should try to repair.
+// Every library function throws Error for bad input and never prints or exits. A bug of ours is not
+// an Error: it fails a SWITCHYARD_CHECK (base/check.h) and throws InternalError, which no caller
+// should try to repair.
 #pragma once
 
 #include <exception>
@@ -16,8 +18,8 @@ namespace switchyard {
 //                .expected = "at most 1048576 bytes of data",
 //                .fix = "download the file again"});
 //
-// reads: tensor reaches past the end of the file (model.safetensors: tensor 'lm_head.weight'); expected at most
-// 1048576 bytes of data; download the file again
+// reads: tensor reaches past the end of the file (model.safetensors: tensor 'lm_head.weight');
+// expected at most 1048576 bytes of data; download the file again
 class Error : public std::exception {
  public:
   struct Parts {

@@ -33,8 +33,7 @@ struct SlabId {
   auto operator<=>(const SlabId&) const = default;
 };
 
-// ---- Store: slab id -> bytes on disk
-// --------------------------------------------------------------
+// ---- Store: slab id -> bytes on disk ------------------------------------------------------------
 
 // A run of bytes in one file.
 struct Extent {
@@ -73,8 +72,7 @@ class Store {
   std::uint64_t largest_slab_ = 0;
 };
 
-// ---- Policy: who leaves when the budget is full
-// ---------------------------------------------------
+// ---- Policy: who leaves when the budget is full -------------------------------------------------
 
 // Eviction policies are pure objects: they are told what happens and asked for a victim; they never
 // touch bytes, clocks or threads, so a recorded trace can be replayed through them.
@@ -108,8 +106,7 @@ struct PolicyEntry {
 std::span<const PolicyEntry> policies();                     // the visible table: lru, lfu-decay
 std::unique_ptr<Policy> make_policy(std::string_view name);  // throws Error listing the names
 
-// ---- Cache: slab id -> bytes in memory
-// ------------------------------------------------------------
+// ---- Cache: slab id -> bytes in memory ----------------------------------------------------------
 
 namespace detail {
 struct Slot;
@@ -237,8 +234,7 @@ class Cache {
   std::shared_ptr<Impl> impl_;
 };
 
-// ---- Predictors: who will be needed next
-// ---------------------------------------------------------------------------
+// ---- Predictors: who will be needed next --------------------------------------------------------
 
 struct Proposal {
   std::uint32_t layer = 0;

@@ -1,5 +1,6 @@
-// Who holds how much memory. The budget is one number; every large allocation is booked here under a purpose before it
-// is made, and one that does not fit is refused with the whole ledger in the message.
+// Who holds how much memory. The budget is one number; every large allocation is booked here under
+// a purpose before it is made, and one that does not fit is refused with the whole ledger in the
+// message.
 #pragma once
 
 #include <array>
@@ -22,11 +23,13 @@ class Ledger {
   explicit Ledger(std::uint64_t budget = kUnlimited) : budget_(budget) {}
 
   std::uint64_t budget() const { return budget_; }
-  std::uint64_t held(Purpose purpose) const { return held_[static_cast<std::size_t>(purpose)].load(); }
+  std::uint64_t held(Purpose purpose) const {
+    return held_[static_cast<std::size_t>(purpose)].load();
+  }
   std::uint64_t total() const { return total_.load(); }
   std::uint64_t left() const;  // budget minus total, kUnlimited if unlimited
   std::uint64_t peak() const { return peak_.load(); }
-  std::string table() const;   // one line a purpose, for people
+  std::string table() const;  // one line a purpose, for people
 
   // Booked bytes, given back by the destructor. Move-only.
   class Booking {
@@ -44,7 +47,8 @@ class Ledger {
     Purpose purpose_ = Purpose::process;
     std::uint64_t bytes_ = 0;
   };
-  // Throws Error naming purpose, bytes, budget and what the others hold, if it would exceed the budget.
+  // Throws Error naming purpose, bytes, budget and what the others hold, if it would exceed the
+  // budget.
   static Booking book(const std::shared_ptr<Ledger>& ledger, Purpose purpose, std::uint64_t bytes);
 
  private:

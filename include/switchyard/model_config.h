@@ -1,16 +1,17 @@
-// What a model is: the shape of a decoder, read from a Hugging Face config.json and checked, and the names of its
-// weights in each known family. One description serves the runtime, training and conversion.
+// What a model is: the shape of a decoder, read from a Hugging Face config.json and checked, and
+// the names of its weights in each known family. One description serves the runtime, training and
+// conversion.
 //
-// Dimension letters: V vocabulary, D model width, L layers, H heads, F expert hidden width, E experts.
+// Dimension letters: V vocabulary, D model width, L layers, H heads, F expert hidden width, E
+// experts.
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "switchyard/file_system.h"
 #include "switchyard/routing.h"
@@ -26,7 +27,8 @@ std::optional<Family> family_from_name(std::string_view name);
 
 enum class Activation { silu, gelu, gelu_tanh, relu };
 
-// Hugging Face's name ("silu", "gelu", "gelu_pytorch_tanh", "relu"); reading also knows its synonyms.
+// Hugging Face's name ("silu", "gelu", "gelu_pytorch_tanh", "relu"); reading also knows its
+// synonyms.
 std::string_view activation_name(Activation activation);
 std::optional<Activation> activation_from_name(std::string_view name);
 
@@ -49,27 +51,29 @@ struct FfnConfig {
 struct MoeConfig {
   FfnConfig expert;
   routing::Config router;
-  int shared_hidden = 0;      // hidden width of the shared expert, 0: none. It stands outside the router
-  bool shared_gate = false;   // the shared expert's output is multiplied by sigmoid(w . x) (Qwen2-MoE)
+  int shared_hidden =
+      0;  // hidden width of the shared expert, 0: none. It stands outside the router
+  bool shared_gate =
+      false;  // the shared expert's output is multiplied by sigmoid(w . x) (Qwen2-MoE)
 
   bool operator==(const MoeConfig&) const = default;
 };
 
 struct ModelConfig {
   Family family = Family::llama;
-  int vocab = 0;         // V
-  int width = 0;         // D
-  int layers = 0;        // L
-  int heads = 0;         // H
-  int kv_heads = 0;      // divides H
-  int head_dim = 0;      // even
-  int context = 2048;    // longest sequence the model was made for, tokens
+  int vocab = 0;       // V
+  int width = 0;       // D
+  int layers = 0;      // L
+  int heads = 0;       // H
+  int kv_heads = 0;    // divides H
+  int head_dim = 0;    // even
+  int context = 2048;  // longest sequence the model was made for, tokens
   float norm_epsilon = 1e-5F;
   float rope_theta = 10000.0F;
   bool tied_embeddings = false;
   bool attention_bias = false;  // bias on q, k, v (Qwen2)
   QkNorm qk_norm = QkNorm::none;
-  FfnConfig dense;              // layers without experts
+  FfnConfig dense;  // layers without experts
   std::optional<MoeConfig> moe;
   std::vector<bool> layer_is_moe;  // [L]
   std::vector<std::int32_t> eos;   // any of these ends a text; may be empty
@@ -78,7 +82,8 @@ struct ModelConfig {
   int q_width() const { return heads * head_dim; }
   int kv_width() const { return kv_heads * head_dim; }
 
-  // Counts of weights. `active` counts what one token uses: K experts, the shared expert, the router.
+  // Counts of weights. `active` counts what one token uses: K experts, the shared expert, the
+  // router.
   std::uint64_t parameters() const;
   std::uint64_t active_parameters() const;
   std::uint64_t expert_parameters() const;  // of one expert
@@ -88,17 +93,18 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
-// Throws Error naming the field: a size out of range, sizes that do not fit together, and what the family's own fields
-// cannot say (Family::switchyard can say everything).
+// Throws Error naming the field: a size out of range, sizes that do not fit together, and what the
+// family's own fields cannot say (Family::switchyard can say everything).
 void validate(const ModelConfig& config);
 
-// Reads `directory`/config.json, and what ends a text from generation_config.json if there is one. Unknown fields of known families are ignored (they are many); a field that would change
-// the computation and is not supported (rope_scaling, sliding_window in use) is an Error that names it.
+// Reads `directory`/config.json, and what ends a text from generation_config.json if there is one.
+// Unknown fields of known families are ignored (they are many); a field that would change the
+// computation and is not supported (rope_scaling, sliding_window in use) is an Error that names it.
 ModelConfig read_model_config(FileSystem& fs, const std::string& directory);
 ModelConfig model_config_from_json(const nlohmann::json& json, const std::string& where);
-// HF field names of the family, as Hugging Face transformers loads them. What no family field can say and does not change
-// the model's output (coefficients of losses) stands in "switchyard": {"router": {...}}. `torch_dtype` is "float32",
-// "bfloat16" or empty, which leaves the field out.
+// HF field names of the family, as Hugging Face transformers loads them. What no family field can
+// say and does not change the model's output (coefficients of losses) stands in "switchyard":
+// {"router": {...}}. `torch_dtype` is "float32", "bfloat16" or empty, which leaves the field out.
 nlohmann::json to_json(const ModelConfig& config, std::string_view torch_dtype = {});
 
 // Names of weights in a family, Hugging Face style. All matrices are [out, in].
@@ -106,12 +112,12 @@ class WeightNames {
  public:
   explicit WeightNames(Family family) : family_(family) {}
 
-  std::string embedding() const;    // [V, D]
-  std::string final_norm() const;   // [D]
-  std::string output() const;       // [V, D], absent when tied
+  std::string embedding() const;   // [V, D]
+  std::string final_norm() const;  // [D]
+  std::string output() const;      // [V, D], absent when tied
 
-  // Parts of layer l's attention: "input_norm", "q", "k", "v", "o", "q_bias", "k_bias", "v_bias", "q_norm", "k_norm",
-  // "post_norm" (the norm before the FFN).
+  // Parts of layer l's attention: "input_norm", "q", "k", "v", "o", "q_bias", "k_bias", "v_bias",
+  // "q_norm", "k_norm", "post_norm" (the norm before the FFN).
   std::string layer(int l, std::string_view part) const;
   // part: "gate" (absent when not gated) [F, D], "up" [F, D], "down" [D, F].
   std::string dense(int l, std::string_view part) const;

@@ -1,37 +1,41 @@
-// Routing: which experts work on which item, and with which weight. Pure functions over router logits; no tensors, no
-// threads, no model. The runtime calls them as they are; training has a differentiable twin of each
-// (src/models/routers), held to the same answers by parity tests.
+// Routing: which experts work on which item, and with which weight. Pure functions over router
+// logits; no tensors, no threads, no model. The runtime calls them as they are; training has a
+// differentiable twin of each (src/models/routers), held to the same answers by parity tests.
 //
 //   auto config = routing::config_from_json(json, "recipe.toml");
 //   routing::State state{.seed = 7};
 //   auto decision = routing::route(config, {.logits = logits, .items = n}, state);
 //
-// The caller makes the router logits (x W_r^T, or a recurrent router's step, which keeps its state in State::recurrent);
-// this library turns them into a Decision. So a method that differs only in how logits are made needs nothing new here.
+// The caller makes the router logits (x W_r^T, or a recurrent router's step, which keeps its state
+// in State::recurrent); this library turns them into a Decision. So a method that differs only in
+// how logits are made needs nothing new here.
 //
-// Dimension letters: N items, E experts, R router outputs (E, more with null experts), K experts per token, G groups.
+// Dimension letters: N items, E experts, R router outputs (E, more with null experts), K experts
+// per token, G groups.
 // Numbers: fp32 in and out; ties go to the lower expert index; sums run in a fixed order.
-// Errors: a Config that does not hold together and non-finite logits throw Error; they are never guessed around.
+// Errors: a Config that does not hold together and non-finite logits throw Error; they are never
+// guessed around.
 // Thread rule: everything here is a value or a pure function.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json_fwd.hpp>
-
 namespace switchyard::routing {
 
-// ---- Configuration -------------------------------------------------------------------------------------------------
+// ---- Configuration ------------------------------------------------------------------------------
 
 enum class Kind {
-  top_k,          // each item takes its K best experts (Shazeer 2017; Switch with K = 1; Mixtral, OLMoE, DeepSeek, Qwen)
-  expert_choice,  // each expert takes its best items (Zhou 2022). Not causal: training and encoders only
+  top_k,  // each item takes its K best experts (Shazeer 2017; Switch with K = 1; Mixtral, OLMoE,
+          // DeepSeek, Qwen)
+  expert_choice,  // each expert takes its best items (Zhou 2022). Not causal: training and encoders
+                  // only
   hash,           // expert = fixed random function of the token id (Hash Layers, Roller 2021)
   random,         // uniform random experts, a baseline
 };
@@ -56,10 +60,12 @@ enum class Gate {
   none,              // weight 1, no gradient
 };
 
-// How a group of experts is scored when selection is limited to groups (DeepSeek-V2: max, DeepSeek-V3: top2_sum).
+// How a group of experts is scored when selection is limited to groups (DeepSeek-V2: max,
+// DeepSeek-V3: top2_sum).
 enum class GroupScore { max, top2_sum };
 
-// Auxiliary losses; a coefficient of 0 turns a term off. Definitions and values at perfect balance: losses.h.
+// Auxiliary losses; a coefficient of 0 turns a term off. Definitions and values at perfect balance:
+// losses.h.
 struct LossConfig {
   enum class Balance {
     switch_transformer,  // E * sum_e f_e P_e, f_e counts every chosen expert
@@ -68,7 +74,8 @@ struct LossConfig {
   // What f_e is divided by. A coefficient means nothing without it: the balanced value is 1 or K.
   enum class Fraction {
     per_assignment,  // f sums to 1; balanced value 1
-    per_item,        // f sums to the mean number of experts per item; balanced value K (Hugging Face, top-p)
+    per_item,  // f sums to the mean number of experts per item; balanced value K (Hugging Face,
+               // top-p)
   };
   Balance balance = Balance::switch_transformer;
   Fraction fraction = Fraction::per_assignment;
@@ -79,25 +86,29 @@ struct LossConfig {
   bool operator==(const LossConfig&) const = default;
 };
 
-// One struct for every method: kind + knobs. The same JSON stands in a recipe, in config.json and in GGUF metadata.
-// A knob that the kind does not use must keep its default (validate() says so otherwise).
+// One struct for every method: kind + knobs. The same JSON stands in a recipe, in config.json and
+// in GGUF metadata. A knob that the kind does not use must keep its default (validate() says so
+// otherwise).
 struct Config {
   Kind kind = Kind::top_k;
-  int experts = 8;             // E >= 1
-  int experts_per_token = 2;   // K, 1..E
+  int experts = 8;            // E >= 1
+  int experts_per_token = 2;  // K, 1..E
   Score score = Score::softmax;
   bool softmax_after_selection = false;  // softmax over the K chosen logits instead of over all E
   bool renormalize = true;               // divide the K gate weights by their sum
   Gate gate = Gate::probability;
-  float scaling_factor = 1.0F;           // multiplies the gate weights last
-  bool selection_bias = false;           // a per-expert bias is added for selection only, never to the weights
-  int groups = 1;                        // G, divides E
-  int groups_per_token = 1;              // groups an item may choose from, 1..G
+  float scaling_factor = 1.0F;  // multiplies the gate weights last
+  bool selection_bias =
+      false;                 // a per-expert bias is added for selection only, never to the weights
+  int groups = 1;            // G, divides E
+  int groups_per_token = 1;  // groups an item may choose from, 1..G
   GroupScore group_score = GroupScore::top2_sum;
-  float capacity_factor = 0.0F;  // 0: dropless. Else an expert takes at most ceil(factor * N * K / E) assignments
+  float capacity_factor =
+      0.0F;  // 0: dropless. Else an expert takes at most ceil(factor * N * K / E) assignments
   Overflow overflow = Overflow::drop;
   std::uint64_t seed = 0;  // hash and random
-  bool frozen = false;     // the router's weights are saved but never trained; gradient still reaches its input
+  bool frozen =
+      false;  // the router's weights are saved but never trained; gradient still reaches its input
   LossConfig losses{};
 
   bool operator==(const Config&) const = default;
@@ -106,40 +117,45 @@ struct Config {
 // Throws Error naming the knob, its value and what it may be.
 void validate(const Config& config);
 
-// R: rows of the router's weight and columns of its logits; 0 for a kind without router logits. Size the router by this,
-// not by `experts`: null experts have a logit and no weights. Outputs at E and above never appear in a Decision.
+// R: rows of the router's weight and columns of its logits; 0 for a kind without router logits.
+// Size the router by this, not by `experts`: null experts have a logit and no weights. Outputs at E
+// and above never appear in a Decision.
 int router_width(const Config& config);
 
-// Whether item n's decision stays the same when items after it change or are taken away, so that prefill, decode and any
-// batch mix agree. A capacity breaks it for every kind: the room depends on N.
+// Whether item n's decision stays the same when items after it change or are taken away, so that
+// prefill, decode and any batch mix agree. A capacity breaks it for every kind: the room depends on
+// N.
 bool is_causal(const Config& config);
 
-// Whether the loss of the model reaches the router through its gate weights. False for hash and random, Gate::none, and
-// K = 1 with weights that always come out as 1.
+// Whether the loss of the model reaches the router through its gate weights. False for hash and
+// random, Gate::none, and K = 1 with weights that always come out as 1.
 bool gate_has_gradient(const Config& config);
 
-// Strict both ways: an unknown knob is an Error that names it and lists the known ones. `where` names the file or
-// recipe for the message. The result is validated.
+// Strict both ways: an unknown knob is an Error that names it and lists the known ones. `where`
+// names the file or recipe for the message. The result is validated.
 Config config_from_json(const nlohmann::json& json, const std::string& where);
 // Knobs at their default are left out; `kind`, `experts` and `experts_per_token` are always there.
 nlohmann::json to_json(const Config& config);
 
-// ---- Input and state -----------------------------------------------------------------------------------------------
+// ---- Input and state ----------------------------------------------------------------------------
 
-// What a method may look at. Spans are borrowed for the call. An input that the method needs and does not get, or of the
-// wrong size, is a bug of the caller (InternalError); one it does not need is ignored.
+// What a method may look at. Spans are borrowed for the call. An input that the method needs and
+// does not get, or of the wrong size, is a bug of the caller (InternalError); one it does not need
+// is ignored.
 struct Inputs {
   std::span<const float> logits{};            // [N, R]; empty for hash and random
   std::span<const float> selection_bias{};    // [R]; empty unless Config::selection_bias
   std::span<const std::int32_t> token_ids{};  // [N]; hash only
-  // [N]: what each item is called in random streams, e.g. its position, so that prefill and decode draw the same; empty:
-  // 0 to N - 1. Random only.
+  // [N]: what each item is called in random streams, e.g. its position, so that prefill and decode
+  // draw the same; empty: 0 to N - 1. Random only.
   std::span<const std::uint64_t> item_ids{};
   std::size_t items = 0;      // N
-  int experts_per_token = 0;  // K for this call instead of Config's, 1..E; 0: Config's. Schedules and budgets set it here
+  int experts_per_token = 0;  // K for this call instead of Config's, 1..E; 0: Config's. Schedules
+                              // and budgets set it here
 };
 
-// What a method carries between layers or steps. A value: copy it to branch, reset it to start again.
+// What a method carries between layers or steps. A value: copy it to branch, reset it to start
+// again.
 struct State {
   std::uint64_t seed = 0;  // random streams are keyed by (seed, step, pass, layer)
   std::uint64_t step = 0;
@@ -148,19 +164,20 @@ struct State {
   std::vector<float> recurrent{};  // [N, width], for methods whose router state crosses layers
 };
 
-// ---- Decision ------------------------------------------------------------------------------------------------------
+// ---- Decision -----------------------------------------------------------------------------------
 
 inline constexpr std::int32_t kNoExpert = -1;
 
 // For N items: which experts, with which gate weight. CSR over items: the assignments of item n are
-// [offsets[n], offsets[n + 1]), best first, each expert at most once. Items may have different numbers of assignments, or
-// none (skipped, or all dropped): the item's output is then exactly zero. Null experts are counted, never listed.
+// [offsets[n], offsets[n + 1]), best first, each expert at most once. Items may have different
+// numbers of assignments, or none (skipped, or all dropped): the item's output is then exactly
+// zero. Null experts are counted, never listed.
 struct Decision {
   int experts = 0;                       // E
-  std::vector<std::uint32_t> offsets{};    // [N + 1]
-  std::vector<std::int32_t> expert{};      // [assignments]
-  std::vector<float> weight{};             // [assignments]
-  std::vector<std::uint32_t> counts{};     // [E] assignments per expert (expert load)
+  std::vector<std::uint32_t> offsets{};  // [N + 1]
+  std::vector<std::int32_t> expert{};    // [assignments]
+  std::vector<float> weight{};           // [assignments]
+  std::vector<std::uint32_t> counts{};   // [E] assignments per expert (expert load)
   std::uint32_t dropped = 0;             // assignments lost to capacity
   std::uint32_t null_count = 0;          // assignments to null experts or skips: no FLOPs, no bytes
 
@@ -169,13 +186,14 @@ struct Decision {
   bool operator==(const Decision&) const = default;
 };
 
-// Routes N items. Deterministic: same config, inputs and state, same bits. Throws Error for a non-finite logit or bias,
-// naming item and expert.
+// Routes N items. Deterministic: same config, inputs and state, same bits. Throws Error for a
+// non-finite logit or bias, naming item and expert.
 Decision route(const Config& config, const Inputs& inputs, State& state);
-// The same into a Decision whose memory is used again: the decode path allocates nothing once it is warm.
+// The same into a Decision whose memory is used again: the decode path allocates nothing once it is
+// warm.
 void route_into(const Config& config, const Inputs& inputs, State& state, Decision& decision);
 
-// ---- The visible table ---------------------------------------------------------------------------------------------
+// ---- The visible table --------------------------------------------------------------------------
 
 struct Method {
   Kind kind;
@@ -185,7 +203,8 @@ struct Method {
   bool causal;             // without a capacity; is_causal() looks at the whole Config
   bool needs_logits;       // false: the kind has no router weights
   bool needs_token_ids;
-  std::span<const std::string_view> knobs;  // JSON names this kind reads, besides kind, experts, experts_per_token
+  std::span<const std::string_view>
+      knobs;  // JSON names this kind reads, besides kind, experts, experts_per_token
   void (*route)(const Config&, const Inputs&, State&, Decision&);
 };
 

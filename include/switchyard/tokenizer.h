@@ -1,8 +1,9 @@
 // Text to token ids and back, from a Hugging Face tokenizer.json.
 //
-// Two styles: byte-level BPE (GPT-2, GPT-NeoX, OLMoE, Qwen, Llama 3) and SentencePiece-style BPE with byte fallback
-// (Llama 2, Mixtral). Special and added tokens, NFC/NFKC where the file asks for it. decode(encode(text)) == text for any
-// valid UTF-8 where the tokenizer's own normaliser keeps the text; what is not UTF-8 is an Error with the byte offset.
+// Two styles: byte-level BPE (GPT-2, GPT-NeoX, OLMoE, Qwen, Llama 3) and SentencePiece-style BPE
+// with byte fallback (Llama 2, Mixtral). Special and added tokens, NFC/NFKC where the file asks for
+// it. decode(encode(text)) == text for any valid UTF-8 where the tokenizer's own normaliser keeps
+// the text; what is not UTF-8 is an Error with the byte offset.
 //
 // Thread rule: const after loading; concurrent calls are fine.
 #pragma once
@@ -10,13 +11,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <nlohmann/json_fwd.hpp>
 
 #include "switchyard/file_system.h"
 
@@ -27,8 +27,9 @@ struct Parts;
 }
 
 struct EncodeOptions {
-  bool add_special_tokens = true;    // what the file's post-processor adds: BOS, EOS
-  bool parse_special_tokens = true;  // "<|endoftext|>" in the text becomes its token instead of its characters
+  bool add_special_tokens = true;  // what the file's post-processor adds: BOS, EOS
+  bool parse_special_tokens =
+      true;  // "<|endoftext|>" in the text becomes its token instead of its characters
 };
 
 struct DecodeOptions {
@@ -37,8 +38,9 @@ struct DecodeOptions {
 
 class Tokenizer {
  public:
-  // `path`: a tokenizer.json, or a directory that holds one or GPT-2's pair encoder.json and vocab.bpe. Throws Error for
-  // what is damaged or asks for something not supported; what is: docs/formats/tokenizer.md.
+  // `path`: a tokenizer.json, or a directory that holds one or GPT-2's pair encoder.json and
+  // vocab.bpe. Throws Error for what is damaged or asks for something not supported; what is:
+  // docs/formats/tokenizer.md.
   static Tokenizer load(FileSystem& fs, const std::string& path);
   static Tokenizer from_json(const nlohmann::json& json, const std::string& where);
 
@@ -48,7 +50,8 @@ class Tokenizer {
 
   // Throws Error with the byte offset for text that is not UTF-8.
   std::vector<std::int32_t> encode(std::string_view text, const EncodeOptions& options = {}) const;
-  // Bytes that form no character become U+FFFD. Ids that no token has give no text, since models pad their vocabulary.
+  // Bytes that form no character become U+FFFD. Ids that no token has give no text, since models
+  // pad their vocabulary.
   std::string decode(std::span<const std::int32_t> ids, const DecodeOptions& options = {}) const;
 
   std::size_t vocab_size() const;  // highest id + 1
@@ -65,8 +68,9 @@ class Tokenizer {
   std::unique_ptr<const tokenizer::Parts> parts_;
 };
 
-// Decodes a growing sequence: push() returns the text that became certain, holding back what a later token could still
-// change (bytes of an unfinished character). All pushes and finish() together give exactly what decode() gives.
+// Decodes a growing sequence: push() returns the text that became certain, holding back what a
+// later token could still change (bytes of an unfinished character). All pushes and finish()
+// together give exactly what decode() gives.
 //
 // The tokenizer must outlive the decoder (it may be moved). One thread at a time.
 class StreamDecoder {
@@ -86,16 +90,19 @@ class StreamDecoder {
 };
 
 struct BpeTrainerOptions {
-  std::size_t vocab = 4096;      // entries in all: 256 bytes, special tokens, merges
-  std::size_t min_frequency = 2; // pairs seen less often are not merged
+  std::size_t vocab = 4096;       // entries in all: 256 bytes, special tokens, merges
+  std::size_t min_frequency = 2;  // pairs seen less often are not merged
   std::vector<std::string> special_tokens = {"<|endoftext|>"};
-  std::function<void(std::size_t merges, std::size_t total)> progress = {};  // called now and then, and at the end
+  std::function<void(std::size_t merges, std::size_t total)> progress =
+      {};  // called now and then, and at the end
 };
 
-// Trains a byte-level BPE tokenizer (GPT-2 pre-tokenisation) and returns it as a loadable tokenizer. Special tokens have
-// the first ids, then the bytes, then merges in the order found; special tokens inside documents are left out of the
-// counts. Deterministic: of pairs seen equally often the one with the lower ids merges first. Throws Error for a
-// document that is not UTF-8 and a vocabulary too small for bytes and special tokens.
-Tokenizer train_byte_level_bpe(std::span<const std::string> documents, const BpeTrainerOptions& options);
+// Trains a byte-level BPE tokenizer (GPT-2 pre-tokenisation) and returns it as a loadable
+// tokenizer. Special tokens have the first ids, then the bytes, then merges in the order found;
+// special tokens inside documents are left out of the counts. Deterministic: of pairs seen equally
+// often the one with the lower ids merges first. Throws Error for a document that is not UTF-8 and
+// a vocabulary too small for bytes and special tokens.
+Tokenizer train_byte_level_bpe(std::span<const std::string> documents,
+                               const BpeTrainerOptions& options);
 
 }  // namespace switchyard

@@ -14,7 +14,7 @@ namespace switchyard {
 
 struct AlignedDelete {
   std::size_t alignment = 1;
-  void operator()(std::byte* p) const { ::operator delete(p, std::align_val_t{alignment}); }
+  void operator()(std::byte* p) const { ::operator delete (p, std::align_val_t{alignment}); }
 };
 
 class AlignedBuffer {

@@ -32,8 +32,7 @@ CacheOptions checked(const CacheOptions& options) {
 
 }  // namespace
 
-// ---- Pin
-// -------------------------------------------------------------------------------------------
+// ---- Pin ----------------------------------------------------------------------------------------
 
 Pin& Pin::operator=(Pin&& other) noexcept {
   const Pin old(std::move(*this));
@@ -53,8 +52,7 @@ std::span<const std::byte> Pin::part(std::size_t i) const {
   return {slot_->buffer.data() + part.slot_offset, static_cast<std::size_t>(part.bytes)};
 }
 
-// ---- Cache
-// -----------------------------------------------------------------------------------------
+// ---- Cache --------------------------------------------------------------------------------------
 
 struct Cache::Impl : detail::CacheCore {
   using CacheCore::CacheCore;

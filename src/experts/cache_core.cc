@@ -60,8 +60,7 @@ void CacheCore::enter_layer(std::uint32_t layer) {
   if (const auto left = residency_.enter_layer(layer)) drop_hints_of(*left);
 }
 
-// ---- Claims
-// ----------------------------------------------------------------------------------------
+// ---- Claims -------------------------------------------------------------------------------------
 
 void CacheCore::pin(Slot& slot) {
   ++slot.pins;
@@ -156,8 +155,7 @@ void CacheCore::release(Slot& slot) noexcept {
   if (slot.pins == 0 && !(queue_.empty() && hints_.empty())) go(lock);
 }
 
-// ---- Prefetch
-// --------------------------------------------------------------------------------------
+// ---- Prefetch -----------------------------------------------------------------------------------
 
 void CacheCore::prefetch(std::uint32_t layer, std::span<const std::uint32_t> experts) {
   if (!prefetch_) return;
@@ -196,8 +194,7 @@ void CacheCore::drop_hints_of(std::uint32_t layer) {
   });
 }
 
-// ---- Loads
-// -----------------------------------------------------------------------------------------
+// ---- Loads --------------------------------------------------------------------------------------
 
 void CacheCore::start_load(Slot& slot, bool demanded) {
   auto load = std::make_shared<Load>();

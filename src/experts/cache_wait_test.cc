@@ -75,8 +75,7 @@ TEST(CacheWait, AResidentExpertDoesNotWaitForAnothersRead) {
   slow.get();
 }
 
-// ---- Failures
-// --------------------------------------------------------------------------------------
+// ---- Failures -----------------------------------------------------------------------------------
 
 TEST(CacheWait, AFailedReadNamesTheExpertAndALaterCallTriesAgain) {
   TestStore files(2, 4);
@@ -134,8 +133,7 @@ TEST(CacheWait, ACorruptByteNamesTheExpertAndBothChecksums) {
   EXPECT_FALSE(bytes_are_right(*files.store, trusting.acquire(0, ids(1))[0]));
 }
 
-// ---- Stops
-// -----------------------------------------------------------------------------------------
+// ---- Stops --------------------------------------------------------------------------------------
 
 TEST(CacheWait, AStopEndsTheWaitForARead) {
   TestStore files(1, 4);
@@ -203,8 +201,7 @@ TEST(CacheWait, TheDestructorWaitsForReadsInFlight) {
   end.get();
 }
 
-// ---- Room
-// ------------------------------------------------------------------------------------------
+// ---- Room ---------------------------------------------------------------------------------------
 
 TEST(CacheWait, RoomComesWhenPinsAreReleased) {
   TestStore files(1, 4);

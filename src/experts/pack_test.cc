@@ -157,8 +157,7 @@ TEST(Pack, AnAlignmentThatIsNoneIsRefused) {
   }
 }
 
-// ---- A pack that does not belong here
-// --------------------------------------------------------------
+// ---- A pack that does not belong here -----------------------------------------------------------
 
 TEST(Pack, OtherWeightsThanTheModelsAreRefused) {
   MemoryFileSystem fs;
@@ -193,8 +192,7 @@ TEST(Pack, AnotherShapeThanTheConfigsIsRefused) {
   EXPECT_THAT(error_of([&] { open_packed(fs, "m", other); }).expected, HasSubstr("3, as"));
 }
 
-// ---- Broken packs
-// ----------------------------------------------------------------------------------
+// ---- Broken packs -------------------------------------------------------------------------------
 
 class BrokenPack : public ::testing::Test {
  protected:
@@ -351,8 +349,7 @@ TEST_F(BrokenPack, AFlippedBitIsFoundWhenTheExpertIsRead) {
   cache.acquire(1, std::vector{2u});
 }
 
-// ---- Writing
-// ---------------------------------------------------------------------------------------
+// ---- Writing ------------------------------------------------------------------------------------
 
 TEST(PackWriter, KilledAtAnyPointLeavesTheOldPackOrTheNewOne) {
   const ModelConfig config = testing_support::tiny_mixtral();

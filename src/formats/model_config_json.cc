@@ -19,8 +19,7 @@ constexpr std::int64_t kMaxSize =
 constexpr std::uint64_t kMaxConfigBytes = 16 << 20;
 constexpr const char* kUnsupported = "use a model without it";
 
-// ---- reading
-// -------------------------------------------------------------------------------------------------------
+// ---- reading ------------------------------------------------------------------------------------
 
 Family read_family(const JsonFields& fields) {
   const std::string type = fields.text("model_type");
@@ -263,8 +262,7 @@ void read_own_section(const JsonFields& fields, ModelConfig& config) {
   config.moe = moe;
 }
 
-// ---- writing
-// -------------------------------------------------------------------------------------------------------
+// ---- writing ------------------------------------------------------------------------------------
 
 // The decimal number a person would write for this fp32: 1e-05, not 9.999999747378752e-06.
 double shortest(float value) {

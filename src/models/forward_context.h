@@ -81,7 +81,7 @@ struct RouterNotice {
 
 class ForwardContext {
  public:
-  // ---- told ----
+  // ---- told -------------------------------------------------------------------------------------
   bool training = false;
   RandomKey random;
   // Share of the embeddings and of what attention and FFN add that a training pass sets to zero.
@@ -109,7 +109,7 @@ class ForwardContext {
   [[nodiscard]] KScope override_k(int k) { return KScope(*this, std::nullopt, k); }
   [[nodiscard]] KScope override_k(int layer, int k) { return KScope(*this, layer, k); }
 
-  // ---- reported, in layer order; a second forward through the same context appends ----
+  // ---- reported, in layer order; a second forward through the same context appends --------------
   std::vector<LayerRoute> routes;
   std::vector<LossTerm> losses;
   std::vector<RouterNotice> notices;

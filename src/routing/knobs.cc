@@ -31,8 +31,7 @@ using nlohmann::json;
                .fix = std::move(fix)});
 }
 
-// ---- Enums and their names
-// -----------------------------------------------------------------------------------------
+// ---- Enums and their names ----------------------------------------------------------------------
 
 template <typename E>
 struct Names;
@@ -75,8 +74,7 @@ struct Names<LossConfig::Fraction> {
       {"per_item", LossConfig::Fraction::per_item}};
 };
 
-// ---- One reader and one writer per type
-// ----------------------------------------------------------------------------
+// ---- One reader and one writer per type ---------------------------------------------------------
 
 void read_value(const json& value, const std::string& where, bool& out) {
   if (!value.is_boolean()) wrong_value(value, where, "true or false");
@@ -148,8 +146,7 @@ json write_value(const T& value) {
   }
 }
 
-// ---- Kind: named by the table of methods
-// ---------------------------------------------------------------------------
+// ---- Kind: named by the table of methods --------------------------------------------------------
 
 void read_kind(const json& value, const std::string& where, Config& config) {
   std::vector<std::string_view> names;
@@ -165,8 +162,7 @@ void read_kind(const json& value, const std::string& where, Config& config) {
   config.kind = *kind;
 }
 
-// ---- Losses: a nested object
-// ---------------------------------------------------------------------------------------
+// ---- Losses: a nested object --------------------------------------------------------------------
 
 struct LossKnob {
   std::string_view name;
@@ -220,8 +216,7 @@ json write_losses(const Config& config) {
   return object;
 }
 
-// ---- The table
-// -----------------------------------------------------------------------------------------------------
+// ---- The table ----------------------------------------------------------------------------------
 
 template <auto Member>
 constexpr Knob knob(std::string_view name) {

@@ -40,8 +40,7 @@ double ratio(double numerator, double denominator) {
 
 }  // namespace
 
-// ---- ExpertLoad
-// ----------------------------------------------------------------------------------------------------
+// ---- ExpertLoad ---------------------------------------------------------------------------------
 
 ExpertLoad::ExpertLoad(int experts) : counts_(static_cast<std::size_t>(experts), 0) {
   SWITCHYARD_CHECK(experts >= 1);
@@ -110,8 +109,7 @@ std::vector<std::int32_t> ExpertLoad::dead_experts(double share) const {
   return dead;
 }
 
-// ---- RouterConfidence
-// ----------------------------------------------------------------------------------------------
+// ---- RouterConfidence ---------------------------------------------------------------------------
 
 void RouterConfidence::add(Score score, std::span<const float> logits, std::size_t items) {
   if (items == 0) return;
@@ -147,8 +145,7 @@ double RouterConfidence::top_probability() const {
   return ratio(top_sum_, static_cast<double>(items_));
 }
 
-// ---- CoActivation
-// --------------------------------------------------------------------------------------------------
+// ---- CoActivation -------------------------------------------------------------------------------
 
 CoActivation::CoActivation(int experts) : experts_(experts) {
   SWITCHYARD_CHECK(experts >= 1);
@@ -179,8 +176,7 @@ double CoActivation::conditional(int a, int b) const {
   return ratio(static_cast<double>(count(a, b)), static_cast<double>(count(a, a)));
 }
 
-// ---- Churn
-// ---------------------------------------------------------------------------------------------------------
+// ---- Churn --------------------------------------------------------------------------------------
 
 double churn(const Decision& before, const Decision& after) {
   SWITCHYARD_CHECK(before.items() == after.items());

@@ -18,7 +18,8 @@ cli::ChildResult run_binary(const cli::Arguments& arguments, const std::string& 
   return cli::run_program(SWITCHYARD_BINARY, arguments, join_file);
 }
 
-// A sanitizer's own memory is many times the program's: the tokens are compared under larger budgets then, the peak is not.
+// A sanitizer's own memory is many times the program's: the tokens are compared under larger
+// budgets then, the peak is not.
 #ifdef SWITCHYARD_SANITIZED
 constexpr bool kMemoryCounts = false;
 constexpr std::uint64_t kScale = 32;

@@ -27,8 +27,7 @@ std::span<const Format> formats();
 std::string join(std::string_view first, std::string_view second);
 std::pair<std::string_view, std::string_view> split(std::string_view bytes);
 
-// ---- the formats, one function pair each; files of this folder define them
-// ----------------------------------------
+// ---- the formats, one function pair each; files of this folder define them ----------------------
 
 std::vector<std::string> safetensors_seeds();
 void read_safetensors(std::string_view bytes);
