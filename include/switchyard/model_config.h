@@ -50,11 +50,15 @@ struct FfnConfig {
 
 struct MoeConfig {
   FfnConfig expert;
+  // Widths of the experts where they differ (Duo-LLM's big and small), in router order; empty: all
+  // are expert.hidden wide. expert.hidden is then the largest
+  std::vector<int> expert_hidden{};
   routing::Config router;
-  int shared_hidden =
-      0;  // hidden width of the shared expert, 0: none. It stands outside the router
-  bool shared_gate =
-      false;  // the shared expert's output is multiplied by sigmoid(w . x) (Qwen2-MoE)
+  int shared_hidden = 0;     // width of the shared expert outside the router, 0: none
+  bool shared_gate = false;  // the shared expert's output times sigmoid(w . x) (Qwen2-MoE)
+
+  // The network of expert e.
+  FfnConfig ffn(int e) const;
 
   bool operator==(const MoeConfig&) const = default;
 };

@@ -32,12 +32,16 @@ namespace switchyard::routing {
 // ---- Configuration ------------------------------------------------------------------------------
 
 enum class Kind {
-  top_k,  // each item takes its K best experts (Shazeer 2017; Switch with K = 1; Mixtral, OLMoE,
-          // DeepSeek, Qwen)
-  expert_choice,  // each expert takes its best items (Zhou 2022). Not causal: training and encoders
-                  // only
+  // each item takes its K best experts (Shazeer 2017; Switch with K = 1; Mixtral, OLMoE, DeepSeek,
+  // Qwen); with null experts AdaMoE (Zeng 2024), with a frozen router SMoE-Dropout (Chen 2023)
+  top_k,
+  // experts are taken, best first, until their probabilities sum to a threshold (Huang 2024)
+  top_p,
+  // top-k over the state of a cell that runs through the layers (RMoE, Qiu 2024)
+  recurrent,
+  expert_choice,  // each expert takes its best items (Zhou 2022). Not causal: training, encoders
   hash,           // expert = fixed random function of the token id (Hash Layers, Roller 2021)
-  random,         // uniform random experts, a baseline
+  random,         // random experts: a baseline, and the first stage of Duo-LLM
 };
 
 // What turns logits into scores.
@@ -57,8 +61,23 @@ enum class Gate {
   probability,       // weight g, gradient through g
   straight_through,  // weight 1, gradient as if it were g
   mass,              // every chosen expert weighs the sum of the chosen g; gradient through the sum
+  uniform,           // weight 1 / number of chosen experts, no gradient
   none,              // weight 1, no gradient
 };
+
+// Over which chosen outputs gate weights are normalised when some belong to null experts (Zeng
+// 2024, section 3.2).
+enum class NullWeights {
+  true_only,     // the experts' weights sum to 1; null logits get no gradient from the model's loss
+  all_selected,  // all K weights sum to 1; those of null experts are lost
+};
+
+// What carries a recurrent router's state from layer to layer (Qiu 2024, section 3).
+enum class Cell { gru, rnn };
+
+// Whether the state of the layer before reaches this one: with its gradient, without, or not at all
+// (each layer then starts from zero: the paper's ablation "NP").
+enum class StatePassing { full, detach, none };
 
 // How a group of experts is scored when selection is limited to groups (DeepSeek-V2: max,
 // DeepSeek-V3: top2_sum).
@@ -77,11 +96,25 @@ struct LossConfig {
     per_item,  // f sums to the mean number of experts per item; balanced value K (Hugging Face,
                // top-p)
   };
+  // How choices of null experts enter f_e (Zeng 2024, equation 6).
+  enum class NullBalance {
+    averaged,    // every null expert counts as their mean: only the total matters
+    individual,  // each counts for itself
+  };
+  // Over what the shares of the budget loss are averaged before they are squared.
+  enum class BudgetScope { token, sequence, batch };
+
   Balance balance = Balance::switch_transformer;
   Fraction fraction = Fraction::per_assignment;
   float balance_coefficient = 0.0F;
   float z_coefficient = 0.0F;
   float importance_coefficient = 0.0F;
+  float entropy_coefficient = 0.0F;  // mean entropy of the router's probabilities (Huang 2024)
+  NullBalance null_balance = NullBalance::averaged;
+  // sum_r (mean probability of output r over layers and items - budget[r])^2 (Duo-LLM, section 2.4)
+  float budget_coefficient = 0.0F;
+  std::vector<float> budget{};  // at most [R]: targets of the first outputs, each 0..1
+  BudgetScope budget_scope = BudgetScope::sequence;
 
   bool operator==(const LossConfig&) const = default;
 };
@@ -92,27 +125,45 @@ struct LossConfig {
 struct Config {
   Kind kind = Kind::top_k;
   int experts = 8;            // E >= 1
-  int experts_per_token = 2;  // K, 1..E
+  int experts_per_token = 2;  // K, 1..E + null_experts; for top_p the most an item may take
   Score score = Score::softmax;
   bool softmax_after_selection = false;  // softmax over the K chosen logits instead of over all E
   bool renormalize = true;               // divide the K gate weights by their sum
   Gate gate = Gate::probability;
   float scaling_factor = 1.0F;  // multiplies the gate weights last
-  bool selection_bias =
-      false;                 // a per-expert bias is added for selection only, never to the weights
-  int groups = 1;            // G, divides E
-  int groups_per_token = 1;  // groups an item may choose from, 1..G
+  bool selection_bias = false;  // a per-expert bias added for selection only, never to the weights
+  int groups = 1;               // G, divides E
+  int groups_per_token = 1;     // groups an item may choose from, 1..G
   GroupScore group_score = GroupScore::top2_sum;
-  float capacity_factor =
-      0.0F;  // 0: dropless. Else an expert takes at most ceil(factor * N * K / E) assignments
+  // 0: dropless. Else an expert takes at most ceil(factor * N * K / E) assignments
+  float capacity_factor = 0.0F;
   Overflow overflow = Overflow::drop;
   std::uint64_t seed = 0;  // hash and random
-  bool frozen =
-      false;  // the router's weights are saved but never trained; gradient still reaches its input
+  // random with K = 1: shares of the experts, [E] or, with a last one for doing nothing, [E + 1];
+  // they sum to 1. Empty: all experts alike
+  std::vector<float> probabilities{};
+  // The router's weights are saved but never trained; gradient still reaches its input
+  bool frozen = false;
+  float threshold = 0.4F;           // top_p: p
+  bool threshold_inclusive = true;  // top_p: stop at a sum >= p; false: > p, as its released model
+  int min_experts_per_token = 1;    // top_p
+  int null_experts = 0;             // m outputs after the experts' own that stand for doing nothing
+  NullWeights null_weights = NullWeights::true_only;
+  int router_hidden = 0;  // width of the recurrent state; of top_k's hidden layer, 0: linear router
+  Cell cell = Cell::gru;  // recurrent
+  StatePassing state_passing = StatePassing::full;  // recurrent
+  float inverse_temperature = 1.0F;                 // multiplies the logits
+  // While training every output is taken and weighs its probability (Duo-LLM's third stage);
+  // evaluation and the runtime choose as the other knobs say
+  bool soft_training = false;
   LossConfig losses{};
 
   bool operator==(const Config&) const = default;
 };
+
+// What config_from_json() starts from. Differs from Config{} in a few kinds: the weights of top_p
+// are not renormalised and its f_e counts per item; recurrent has a state of 128.
+Config default_config(Kind kind);
 
 // Throws Error naming the knob, its value and what it may be.
 void validate(const Config& config);
@@ -121,6 +172,13 @@ void validate(const Config& config);
 // Size the router by this, not by `experts`: null experts have a logit and no weights. Outputs at E
 // and above never appear in a Decision.
 int router_width(const Config& config);
+
+// The most experts one item can get: what memory must have room for. K, or less for top_p, where
+// the first t of E sorted probabilities sum to at least t / E: min(K, ceil(p E)).
+int most_experts_per_item(const Config& config);
+
+// What soft_training makes of a config while training: all R outputs, weighted by probability.
+Config soft_config(const Config& config);
 
 // Whether item n's decision stays the same when items after it change or are taken away, so that
 // prefill, decode and any batch mix agree. A capacity breaks it for every kind: the room depends on
@@ -149,9 +207,10 @@ struct Inputs {
   // [N]: what each item is called in random streams, e.g. its position, so that prefill and decode
   // draw the same; empty: 0 to N - 1. Random only.
   std::span<const std::uint64_t> item_ids{};
-  std::size_t items = 0;      // N
-  int experts_per_token = 0;  // K for this call instead of Config's, 1..E; 0: Config's. Schedules
-                              // and budgets set it here
+  std::size_t items = 0;  // N
+  // K for this call instead of Config's, in the same range; 0: Config's. Schedules and budgets set
+  // it here
+  int experts_per_token = 0;
 };
 
 // What a method carries between layers or steps. A value: copy it to branch, reset it to start

@@ -97,6 +97,20 @@ void check_sizes(const ModelConfig& c) {
   if (c.bos) check_range("bos", *c.bos, 0, INT32_MAX);
 }
 
+void check_expert_widths(const MoeConfig& moe) {
+  if (moe.expert_hidden.empty()) return;
+  if (moe.expert_hidden.size() != static_cast<std::size_t>(moe.router.experts)) {
+    fail("moe.expert_hidden", std::to_string(moe.expert_hidden.size()) + " widths",
+         std::to_string(moe.router.experts) + ", one an expert, or none");
+  }
+  for (const int hidden : moe.expert_hidden) check_range("moe.expert_hidden", hidden, 1, 1 << 24);
+  const int largest = *std::max_element(moe.expert_hidden.begin(), moe.expert_hidden.end());
+  if (moe.expert.hidden != largest) {
+    fail("moe.expert.hidden", std::to_string(moe.expert.hidden),
+         std::to_string(largest) + ", the largest of moe.expert_hidden");
+  }
+}
+
 void check_ffn(const ModelConfig& c) {
   const auto moe_layers = std::count(c.layer_is_moe.begin(), c.layer_is_moe.end(), true);
   if (moe_layers < c.layers) check_range("dense.hidden", c.dense.hidden, 1, 1 << 24);
@@ -106,6 +120,7 @@ void check_ffn(const ModelConfig& c) {
                : "no layer with experts, as the config describes none");
   }
   if (!c.moe) return;
+  check_expert_widths(*c.moe);
   check_range("moe.expert.hidden", c.moe->expert.hidden, 1, 1 << 24);
   check_range("moe.router.experts", c.moe->router.experts, 1, 1 << 16);
   check_range("moe.shared_hidden", c.moe->shared_hidden, 0, 1 << 24);
@@ -167,6 +182,12 @@ void check_family(const ModelConfig& c) {
 }
 
 }  // namespace
+
+FfnConfig MoeConfig::ffn(int e) const {
+  FfnConfig out = expert;
+  if (!expert_hidden.empty()) out.hidden = expert_hidden[static_cast<std::size_t>(e)];
+  return out;
+}
 
 std::uint64_t ModelConfig::parameters() const {
   return total<std::uint64_t>(*this, moe ? static_cast<std::uint64_t>(moe->router.experts) : 0);

@@ -91,6 +91,12 @@ class ForwardContext {
                        // Undefined: no padding
   ComputePath path = ComputePath::automatic;
 
+  // In force instead of the routers' own: schedules set them. See routing::Config.
+  std::optional<double> balance_coefficient;
+  std::optional<double> inverse_temperature;
+  // Whether routers with Config::soft_training mix all outputs; unset: as `training`.
+  std::optional<bool> soft;
+
   // K of this pass for one layer: the innermost override, or the config's. Between 1 and E.
   int experts_per_token(int layer, int configured, int experts) const;
 

@@ -55,9 +55,11 @@ class Rules {
 // A knob that the kind does not read would be a setting without effect.
 void check_unused(const Config& config, const std::string& where) {
   const Method& m = method(config.kind);
+  const Config normal = default_config(config.kind);
   for (const Knob& knob : knobs()) {
     if (knob.name == "kind" || knob.name == "experts" || knob.name == "experts_per_token") continue;
-    if (knob.is_default(config) || std::ranges::find(m.knobs, knob.name) != m.knobs.end()) continue;
+    if (knob.is_default(config, normal) || std::ranges::find(m.knobs, knob.name) != m.knobs.end())
+      continue;
     throw Error({.what = "router knob '" + std::string(knob.name) + "' has no effect with kind '" +
                          std::string(m.name) + "'",
                  .where = where,
@@ -116,6 +118,36 @@ void validate_at(const Config& config, const std::string& where) {
   check_losses(config, rules);
 }
 
+Config default_config(Kind kind) {
+  Config config;
+  config.kind = kind;
+  if (kind == Kind::top_p) {
+    config.renormalize = false;
+    config.losses.fraction = LossConfig::Fraction::per_item;
+  }
+  if (kind == Kind::recurrent) config.router_hidden = 128;
+  return config;
+}
+
+int most_experts_per_item(const Config& config) {
+  const int k = std::min(config.experts_per_token, config.experts);
+  if (config.kind == Kind::expert_choice) return config.experts;
+  if (config.kind != Kind::top_p) return k;
+  // One more than the bound: sums of fp32 probabilities may fall short of it by a rounding error.
+  const double bound = std::ceil(static_cast<double>(config.threshold) * config.experts) + 1.0;
+  return std::clamp(static_cast<int>(bound), std::min(config.min_experts_per_token, k), k);
+}
+
+Config soft_config(const Config& config) {
+  Config soft = config;
+  soft.experts_per_token = config.experts + config.null_experts;
+  soft.gate = Gate::probability;
+  soft.renormalize = false;
+  soft.softmax_after_selection = false;
+  soft.soft_training = false;
+  return soft;
+}
+
 void validate(const Config& config) { validate_at(config, "router"); }
 
 int router_width(const Config& config) {
@@ -127,7 +159,10 @@ bool is_causal(const Config& config) {
 }
 
 bool gate_has_gradient(const Config& config) {
-  if (!method(config.kind).needs_logits || config.gate == Gate::none) return false;
+  if (!method(config.kind).needs_logits || config.gate == Gate::none ||
+      config.gate == Gate::uniform) {
+    return false;
+  }
   const bool normal = config.renormalize || config.softmax_after_selection;
   // A probability over one expert, or one that is divided by itself, is the constant 1.
   if (config.score == Score::softmax && config.experts == 1) return false;

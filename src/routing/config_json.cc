@@ -47,20 +47,24 @@ Config config_from_json(const nlohmann::json& json, const std::string& where) {
                    .fix = "add it"});
     }
   }
-  Config config;
-  for (const auto& [name, value] : json.items()) {
+  Config kind_only;
+  const auto read_knob = [&](std::string_view name, Config& into) {
     const auto knob = std::ranges::find(knobs(), name, &Knob::name);
-    if (knob == knobs().end()) unknown_knob(name, where);
-    knob->read(value, where + ": " + name, config);
-  }
+    if (knob == knobs().end()) unknown_knob(std::string(name), where);
+    knob->read(json.at(std::string(name)), where + ": " + std::string(name), into);
+  };
+  read_knob("kind", kind_only);
+  Config config = default_config(kind_only.kind);
+  for (const auto& [name, value] : json.items()) read_knob(name, config);
   validate_at(config, where);
   return config;
 }
 
 nlohmann::json to_json(const Config& config) {
   nlohmann::json json = nlohmann::json::object();
+  const Config normal = default_config(config.kind);
   for (const Knob& knob : knobs()) {
-    if (required(knob.name) || !knob.is_default(config)) {
+    if (required(knob.name) || !knob.is_default(config, normal)) {
       json[std::string(knob.name)] = knob.write(config);
     }
   }

@@ -46,6 +46,9 @@ void apply_gate(Gate gate, std::span<float> weight) {
       std::ranges::fill(weight, static_cast<float>(sum));
       break;
     }
+    case Gate::uniform:
+      std::ranges::fill(weight, 1.0F / static_cast<float>(weight.size()));
+      break;
     case Gate::straight_through:
     case Gate::none:
       std::ranges::fill(weight, 1.0F);

@@ -50,6 +50,7 @@ struct Names<Gate> {
       {"probability", Gate::probability},
       {"straight_through", Gate::straight_through},
       {"mass", Gate::mass},
+      {"uniform", Gate::uniform},
       {"none", Gate::none}};
 };
 template <>
@@ -61,6 +62,34 @@ template <>
 struct Names<Overflow> {
   static constexpr std::pair<std::string_view, Overflow> kTable[] = {
       {"drop", Overflow::drop}, {"next_expert", Overflow::next_expert}};
+};
+template <>
+struct Names<NullWeights> {
+  static constexpr std::pair<std::string_view, NullWeights> kTable[] = {
+      {"true_only", NullWeights::true_only}, {"all_selected", NullWeights::all_selected}};
+};
+template <>
+struct Names<Cell> {
+  static constexpr std::pair<std::string_view, Cell> kTable[] = {{"gru", Cell::gru},
+                                                                 {"rnn", Cell::rnn}};
+};
+template <>
+struct Names<StatePassing> {
+  static constexpr std::pair<std::string_view, StatePassing> kTable[] = {
+      {"full", StatePassing::full}, {"detach", StatePassing::detach}, {"none", StatePassing::none}};
+};
+template <>
+struct Names<LossConfig::NullBalance> {
+  static constexpr std::pair<std::string_view, LossConfig::NullBalance> kTable[] = {
+      {"averaged", LossConfig::NullBalance::averaged},
+      {"individual", LossConfig::NullBalance::individual}};
+};
+template <>
+struct Names<LossConfig::BudgetScope> {
+  static constexpr std::pair<std::string_view, LossConfig::BudgetScope> kTable[] = {
+      {"token", LossConfig::BudgetScope::token},
+      {"sequence", LossConfig::BudgetScope::sequence},
+      {"batch", LossConfig::BudgetScope::batch}};
 };
 template <>
 struct Names<LossConfig::Balance> {
@@ -108,6 +137,14 @@ void read_value(const json& value, const std::string& where, float& out) {
   out = static_cast<float>(wide);
 }
 
+void read_value(const json& value, const std::string& where, std::vector<float>& out) {
+  if (!value.is_array()) wrong_value(value, where, "a list of numbers");
+  out.clear();
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    read_value(value[i], where + "[" + std::to_string(i) + "]", out.emplace_back());
+  }
+}
+
 template <typename E>
 requires std::is_enum_v<E>
 void read_value(const json& value, const std::string& where, E& out) {
@@ -141,6 +178,10 @@ json write_value(const T& value) {
     double wide = 0.0;
     std::from_chars(text.data(), end, wide);
     return wide;
+  } else if constexpr (std::is_same_v<T, std::vector<float>>) {
+    json list = json::array();
+    for (const float element : value) list.push_back(write_value(element));
+    return list;
   } else {
     return value;
   }
@@ -166,14 +207,15 @@ void read_kind(const json& value, const std::string& where, Config& config) {
 
 struct LossKnob {
   std::string_view name;
-  bool (*is_default)(const LossConfig&);
+  bool (*is_default)(const LossConfig&, const LossConfig& normal);
   void (*read)(const json&, const std::string&, LossConfig&);
   json (*write)(const LossConfig&);
 };
 
 template <auto Member>
 constexpr LossKnob loss_knob(std::string_view name) {
-  return {name, [](const LossConfig& c) { return c.*Member == LossConfig{}.*Member; },
+  return {name,
+          [](const LossConfig& c, const LossConfig& normal) { return c.*Member == normal.*Member; },
           [](const json& value, const std::string& where, LossConfig& c) {
             read_value(value, where, c.*Member);
           },
@@ -186,6 +228,11 @@ constexpr LossKnob kLossKnobs[] = {
     loss_knob<&LossConfig::balance_coefficient>("balance_coefficient"),
     loss_knob<&LossConfig::z_coefficient>("z_coefficient"),
     loss_knob<&LossConfig::importance_coefficient>("importance_coefficient"),
+    loss_knob<&LossConfig::entropy_coefficient>("entropy_coefficient"),
+    loss_knob<&LossConfig::null_balance>("null_balance"),
+    loss_knob<&LossConfig::budget_coefficient>("budget_coefficient"),
+    loss_knob<&LossConfig::budget>("budget"),
+    loss_knob<&LossConfig::budget_scope>("budget_scope"),
 };
 
 void read_losses(const json& value, const std::string& where, Config& config) {
@@ -210,8 +257,10 @@ void read_losses(const json& value, const std::string& where, Config& config) {
 
 json write_losses(const Config& config) {
   json object = json::object();
+  const LossConfig normal = default_config(config.kind).losses;
   for (const LossKnob& knob : kLossKnobs) {
-    if (!knob.is_default(config.losses)) object[std::string(knob.name)] = knob.write(config.losses);
+    if (!knob.is_default(config.losses, normal))
+      object[std::string(knob.name)] = knob.write(config.losses);
   }
   return object;
 }
@@ -220,7 +269,7 @@ json write_losses(const Config& config) {
 
 template <auto Member>
 constexpr Knob knob(std::string_view name) {
-  return {name, [](const Config& c) { return c.*Member == Config{}.*Member; },
+  return {name, [](const Config& c, const Config& normal) { return c.*Member == normal.*Member; },
           [](const json& value, const std::string& where, Config& c) {
             read_value(value, where, c.*Member);
           },
@@ -228,7 +277,7 @@ constexpr Knob knob(std::string_view name) {
 }
 
 constexpr Knob kKnobs[] = {
-    {"kind", [](const Config& c) { return c.kind == Config{}.kind; }, read_kind,
+    {"kind", [](const Config& c, const Config& normal) { return c.kind == normal.kind; }, read_kind,
      [](const Config& c) -> json { return std::string(method(c.kind).name); }},
     knob<&Config::experts>("experts"),
     knob<&Config::experts_per_token>("experts_per_token"),
@@ -244,8 +293,20 @@ constexpr Knob kKnobs[] = {
     knob<&Config::capacity_factor>("capacity_factor"),
     knob<&Config::overflow>("overflow"),
     knob<&Config::seed>("seed"),
+    knob<&Config::probabilities>("probabilities"),
     knob<&Config::frozen>("frozen"),
-    {"losses", [](const Config& c) { return c.losses == LossConfig{}; }, read_losses, write_losses},
+    knob<&Config::threshold>("threshold"),
+    knob<&Config::threshold_inclusive>("threshold_inclusive"),
+    knob<&Config::min_experts_per_token>("min_experts_per_token"),
+    knob<&Config::null_experts>("null_experts"),
+    knob<&Config::null_weights>("null_weights"),
+    knob<&Config::router_hidden>("router_hidden"),
+    knob<&Config::cell>("cell"),
+    knob<&Config::state_passing>("state_passing"),
+    knob<&Config::inverse_temperature>("inverse_temperature"),
+    knob<&Config::soft_training>("soft_training"),
+    {"losses", [](const Config& c, const Config& normal) { return c.losses == normal.losses; },
+     read_losses, write_losses},
 };
 
 }  // namespace

@@ -13,7 +13,8 @@ namespace switchyard::routing {
 
 struct Knob {
   std::string_view name;
-  bool (*is_default)(const Config&);
+  // `normal`: default_config() of the kind.
+  bool (*is_default)(const Config&, const Config& normal);
   // Throws Error naming `where` and the knob when the value has the wrong type or is out of its
   // type's range.
   void (*read)(const nlohmann::json& value, const std::string& where, Config&);

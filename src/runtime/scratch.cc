@@ -28,7 +28,7 @@ void lay_out(const ModelConfig& c, std::size_t n, Take&& take) {
   take(&Scratch::gate, n * hidden);
   take(&Scratch::up, n * hidden);
   if (!c.moe) return;
-  const auto k = static_cast<std::size_t>(c.moe->router.experts_per_token);
+  const auto k = static_cast<std::size_t>(routing::most_experts_per_item(c.moe->router));
   const auto f = static_cast<std::size_t>(c.moe->expert.hidden);
   const auto r = static_cast<std::size_t>(routing::router_width(c.moe->router));
   take(&Scratch::router_logits, n * r);

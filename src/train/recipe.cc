@@ -1,5 +1,6 @@
 #include "train/recipe.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -21,6 +22,8 @@ constexpr Family kFamilyValues[] = {Family::llama, Family::mixtral, Family::olmo
                                     Family::switchyard};
 const std::vector<std::string> kActivations = {"silu", "gelu", "gelu_tanh", "relu"};
 const std::vector<std::string> kOptimizers = {"adamw", "adam", "sgd"};
+const std::vector<std::string> kValueSchedules = {"linear", "cosine", "exponential", "multi_step",
+                                                  "points"};
 const std::vector<std::string> kSchedules = {"cosine", "linear", "constant"};
 
 template <typename Enum>
@@ -53,6 +56,7 @@ ModelRecipe read_model(const TomlDocument& document) {
   in.get("kv_heads", out.kv_heads, 0, 1024);
   in.get("head_dim", out.head_dim, 0, 1024);
   in.get("hidden", out.hidden, 1, 1 << 20);
+  in.get("expert_hidden", out.expert_hidden, 1, 1 << 20);
   choose(in, "activation", kActivations, out.activation);
   in.get("tied_embeddings", out.tied_embeddings);
   in.get("norm_epsilon", out.norm_epsilon, 0.0, 1.0);
@@ -117,6 +121,50 @@ OptimizerRecipe read_optimizer(TomlReader& in) {
   return out;
 }
 
+// [schedule.NAME] for one number of the router.
+std::optional<ValueSchedule> read_schedule(const TomlDocument& document, const std::string& name,
+                                           double low, double high) {
+  TomlReader in(document, "schedule." + name);
+  if (!in.present()) return std::nullopt;
+  ValueSchedule out;
+  choose(in, "kind", kValueSchedules, out.kind);
+  if (out.kind == ValueSchedule::Kind::points) {
+    in.get_pairs("points", out.points, low, high);
+    const bool rising =
+        std::is_sorted(out.points.begin(), out.points.end(),
+                       [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (out.points.empty() || out.points.front().first != 0.0 || !rising) {
+      throw Error(
+          {.what = "the points do not cover the run",
+           .where = in.where("points"),
+           .expected = "[[0.0, value], [share, value], ...] with rising shares of the steps",
+           .fix = ""});
+    }
+  } else {
+    in.get("from", out.from, low, high);
+    in.get("to", out.to, low, high);
+    if (!in.has("from") || !in.has("to")) {
+      throw Error({.what = "the ends of the schedule are missing",
+                   .where = in.where(in.has("from") ? "to" : "from"),
+                   .expected = "from and to",
+                   .fix = ""});
+    }
+  }
+  in.finish();
+  return out;
+}
+
+RouterSchedules read_schedules(const TomlDocument& document) {
+  TomlReader section(document, "schedule");
+  for (const char* name : {"experts_per_token", "balance_coefficient", "inverse_temperature"}) {
+    section.allow(name);
+  }
+  section.finish();
+  return {.experts_per_token = read_schedule(document, "experts_per_token", 1, 1 << 16),
+          .balance_coefficient = read_schedule(document, "balance_coefficient", 0, kHuge),
+          .inverse_temperature = read_schedule(document, "inverse_temperature", 1e-6, 1e6)};
+}
+
 TrainRecipe read_train(const TomlDocument& document) {
   TomlReader in(document, "train");
   TrainRecipe out;
@@ -139,6 +187,8 @@ TrainRecipe read_train(const TomlDocument& document) {
   in.get("keep_checkpoints", out.keep_checkpoints, 1, 1000);
   in.get("log_every", out.log_every, 1, std::numeric_limits<int>::max());
   in.get("threads", out.threads, 0, 4096);
+  in.get("from", out.from);
+  in.get("only_router", out.only_router);
   in.finish();
   if ((out.steps > 0) == (out.tokens > 0)) {
     throw Error({.what = out.steps > 0 ? "both steps and tokens are given"
@@ -167,7 +217,8 @@ Recipe read_recipe(const TomlDocument& document) {
   Recipe out;
   out.name = stem(document.file);
   root.get("name", out.name);
-  for (const char* section : {"model", "router", "data", "train", "output"}) root.allow(section);
+  for (const char* section : {"model", "router", "schedule", "data", "train", "output"})
+    root.allow(section);
   root.finish();
   if (out.name.empty() || out.name.find('/') != std::string::npos) {
     throw Error({.what = fmt::format("'{}' cannot be the name of a run", out.name),
@@ -180,6 +231,13 @@ Recipe read_recipe(const TomlDocument& document) {
   TomlReader router(document, "router");
   if (router.present()) out.router = routing::config_from_json(router.as_json(), router.where(""));
   out.data = read_data(document);
+  out.schedules = read_schedules(document);
+  if (out.schedules != RouterSchedules{} && !out.router) {
+    throw Error({.what = "a schedule needs a router",
+                 .where = TomlReader(document, "schedule").where(""),
+                 .expected = "a [router] section",
+                 .fix = "add [router] or remove [schedule]"});
+  }
   out.train = read_train(document);
   TomlReader output(document, "output");
   output.get("directory", out.output.directory);
@@ -242,6 +300,18 @@ class TomlWriter {
   std::ostringstream out_;
 };
 
+void put_schedule(TomlWriter& out, const char* section, const std::optional<ValueSchedule>& value) {
+  if (!value) return;
+  out.section(section);
+  out.put("kind", kValueSchedules[static_cast<std::size_t>(value->kind)]);
+  if (value->kind == ValueSchedule::Kind::points) {
+    out.put_json("points", value->points);
+  } else {
+    out.put("from", value->from);
+    out.put("to", value->to);
+  }
+}
+
 }  // namespace
 
 std::int64_t Recipe::tokens_per_step() const {
@@ -281,6 +351,7 @@ std::string to_toml(const Recipe& recipe) {
   out.put("kv_heads", model.kv_heads);
   out.put("head_dim", model.head_dim);
   out.put("hidden", model.hidden);
+  if (!model.expert_hidden.empty()) out.put_json("expert_hidden", model.expert_hidden);
   out.put("activation", kActivations[static_cast<int>(model.activation)]);
   out.put("tied_embeddings", model.tied_embeddings);
   out.put("norm_epsilon", model.norm_epsilon);
@@ -293,6 +364,10 @@ std::string to_toml(const Recipe& recipe) {
     const nlohmann::json router = routing::to_json(*recipe.router);
     for (const auto& [key, value] : router.items()) out.put_json(key, value);
   }
+
+  put_schedule(out, "schedule.experts_per_token", recipe.schedules.experts_per_token);
+  put_schedule(out, "schedule.balance_coefficient", recipe.schedules.balance_coefficient);
+  put_schedule(out, "schedule.inverse_temperature", recipe.schedules.inverse_temperature);
 
   const DataRecipe& data = recipe.data;
   out.section("data");
@@ -338,6 +413,8 @@ std::string to_toml(const Recipe& recipe) {
   out.put("keep_checkpoints", train.keep_checkpoints);
   out.put("log_every", train.log_every);
   out.put("threads", train.threads);
+  out.put("from", train.from);
+  out.put("only_router", train.only_router);
 
   out.section("output");
   out.put("directory", recipe.output.directory);
@@ -364,7 +441,11 @@ ModelConfig model_config(const Recipe& recipe, int vocab, std::optional<std::int
   const FfnConfig ffn = {.hidden = in.hidden, .activation = in.activation, .gated = true};
   if (recipe.router) {
     out.moe = MoeConfig{
-        .expert = ffn, .router = *recipe.router, .shared_hidden = 0, .shared_gate = false};
+        .expert = ffn,
+        .expert_hidden = std::vector<int>(in.expert_hidden.begin(), in.expert_hidden.end()),
+        .router = *recipe.router,
+        .shared_hidden = 0,
+        .shared_gate = false};
     out.layer_is_moe.assign(static_cast<std::size_t>(in.layers), true);
   } else {
     out.dense = ffn;

@@ -11,18 +11,21 @@
 #include "switchyard/model_config.h"
 #include "switchyard/routing.h"
 
+#include "train/value_schedule.h"
+
 namespace switchyard::train {
 
 // [model]. With a [router] section the FFN of every layer is an MoE layer and `hidden` is F of one
 // expert; without it every layer is dense and `hidden` is the width of its FFN.
 struct ModelRecipe {
   Family family = Family::olmoe;
-  int width = 128;   // D
-  int layers = 4;    // L
-  int heads = 4;     // H
-  int kv_heads = 0;  // 0: H
-  int head_dim = 0;  // 0: D / H
-  int hidden = 256;  // F
+  int width = 128;                          // D
+  int layers = 4;                           // L
+  int heads = 4;                            // H
+  int kv_heads = 0;                         // 0: H
+  int head_dim = 0;                         // 0: D / H
+  int hidden = 256;                         // F
+  std::vector<std::int64_t> expert_hidden;  // widths of the experts where they differ; largest: F
   Activation activation = Activation::silu;
   bool tied_embeddings = true;
   double norm_epsilon = 1e-5;
@@ -97,6 +100,10 @@ struct TrainRecipe {
   int keep_checkpoints = 2;
   int log_every = 10;  // steps
   int threads = 0;     // 0: one a core
+  // A model directory whose weights the run starts from; empty: random weights. What the model of
+  // this recipe has besides (null experts, a router, experts made of a dense FFN) is made from it.
+  std::string from;
+  bool only_router = false;  // all weights but the routers' stay as they are
 
   bool operator==(const TrainRecipe&) const = default;
 };
@@ -115,6 +122,7 @@ struct Recipe {
   ModelRecipe model;
   std::optional<routing::Config> router;
   DataRecipe data;
+  RouterSchedules schedules;
   TrainRecipe train;
   OutputRecipe output;
 

@@ -272,6 +272,28 @@ void TomlReader::get(const std::string& key, std::vector<std::int64_t>& out, std
   }
 }
 
+void TomlReader::get_pairs(const std::string& key, std::vector<std::pair<double, double>>& out,
+                           double low, double high) {
+  const toml::node* node = find(key);
+  if (node == nullptr) return;
+  const std::string expected =
+      fmt::format("a list of [share from 0 to 1, number from {} to {}]", low, high);
+  const auto* array = node->as_array();
+  if (array == nullptr) wrong_type(key, *node, expected);
+  out.clear();
+  for (const auto& item : *array) {
+    const auto* pair = item.as_array();
+    if (pair == nullptr || pair->size() != 2) wrong_type(key, *node, expected);
+    const auto share = pair->get(0)->value<double>();
+    const auto value = pair->get(1)->value<double>();
+    // Written so that NaN fails, too.
+    const bool fits =
+        share && value && *share >= 0.0 && *share <= 1.0 && *value >= low && *value <= high;
+    if (!fits) wrong_type(key, *node, expected);
+    out.emplace_back(*share, *value);
+  }
+}
+
 void TomlReader::get_choice(const std::string& key, const std::vector<std::string>& choices,
                             int& out) {
   const toml::node* node = find(key);

@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <toml++/toml.h>
+#include <utility>
 #include <vector>
 
 namespace switchyard::train {
@@ -57,6 +58,9 @@ class TomlReader {
   // Whole numbers.
   void get(const std::string& key, std::vector<std::int64_t>& out, std::int64_t low,
            std::int64_t high);
+  // A list of [number, number]; the first of each lies in [0, 1], the second in [low, high].
+  void get_pairs(const std::string& key, std::vector<std::pair<double, double>>& out, double low,
+                 double high);
   // One of the words of `choices`; `out` becomes its index.
   void get_choice(const std::string& key, const std::vector<std::string>& choices, int& out);
   // The names of the tables and keys inside, in the file's order; marks nothing as known.

@@ -51,6 +51,9 @@ torch::Tensor apply_gate(const routing::Config& config, const torch::Tensor& g,
     case routing::Gate::mass:
       weights = g.sum(1, /*keepdim=*/true) * valid;
       break;
+    case routing::Gate::uniform:
+      weights = equal_shares(valid).to(g.scalar_type());
+      break;
     case routing::Gate::none:
       weights = valid.to(g.scalar_type());
       break;
