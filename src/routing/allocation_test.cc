@@ -37,10 +37,14 @@ TEST(Allocation, AWarmDecodePathAllocatesNothing) {
   auto cases = testing::top_k_variants(256, 8);
   cases.push_back({"hash", {.kind = Kind::hash, .experts = 256, .experts_per_token = 8}});
   cases.push_back({"random", {.kind = Kind::random, .experts = 256, .experts_per_token = 8}});
-  const auto logits = testing::random_logits(1, 256, 1);
+  for (auto& c : testing::top_p_variants(256)) cases.push_back(c);
+  for (auto& c : testing::null_expert_variants(64)) cases.push_back(c);
+  const auto all_logits = testing::random_logits(1, 256, 1);
   const std::vector<float> bias(256, 0.0F);
   const std::vector<std::int32_t> tokens{7};
   for (const auto& c : cases) {
+    const auto logits =
+        std::span(all_logits).first(static_cast<std::size_t>(router_width(c.config)));
     const Inputs inputs{.logits = logits,
                         .selection_bias = c.config.selection_bias ? std::span<const float>(bias)
                                                                   : std::span<const float>(),

@@ -8,6 +8,7 @@
 
 #include "routing/closest_name.h"
 #include "routing/knobs.h"
+#include "routing/top_p.h"
 
 namespace switchyard::routing {
 namespace {
@@ -85,7 +86,8 @@ void check_groups(const Config& config, const Rules& rules) {
   rules.require(config.experts % config.groups == 0, "groups", config.groups,
                 "a divisor of experts");
   rules.range("groups_per_token", config.groups_per_token, 1, config.groups);
-  const int reachable = config.experts / config.groups * config.groups_per_token;
+  const int reachable =
+      config.experts / config.groups * config.groups_per_token + config.null_experts;
   rules.range("experts_per_token", config.experts_per_token, 1, reachable,
               "choose more groups or fewer experts");
 }
@@ -96,10 +98,35 @@ void check_capacity(const Config& config, const Rules& rules) {
                 "next_expert", "a capacity_factor above 0 with it");
 }
 
+void check_threshold(const Config& config, const Rules& rules) {
+  rules.require(config.threshold > 0.0F && config.threshold <= 1.0F, "threshold", config.threshold,
+                "above 0 and at most 1");
+  if (config.kind != Kind::top_p) return;
+  rules.range("min_experts_per_token", config.min_experts_per_token, 1, config.experts_per_token);
+}
+
+void check_null_experts(const Config& config, const Rules& rules) {
+  rules.range("null_experts", config.null_experts, 0, kMaxExperts - config.experts);
+  const bool normal = config.renormalize || config.softmax_after_selection;
+  rules.require(
+      config.null_weights == NullWeights::true_only || (config.null_experts > 0 && normal),
+      "null_weights", "all_selected", "true_only without null experts or renormalize");
+  rules.require(
+      config.losses.null_balance == LossConfig::NullBalance::averaged || config.null_experts > 0,
+      "losses.null_balance", "individual", "averaged without null experts");
+  if (config.null_experts == 0) return;
+  // What these mean for an output that computes nothing is nowhere defined.
+  rules.require(config.groups == 1, "groups", config.groups, "1 with null experts");
+  rules.require(config.capacity_factor == 0.0F, "capacity_factor", config.capacity_factor,
+                "0 with null experts");
+  rules.require(!config.selection_bias, "selection_bias", "true", "false with null experts");
+}
+
 void check_losses(const Config& config, const Rules& rules) {
   rules.coefficient("losses.balance_coefficient", config.losses.balance_coefficient);
   rules.coefficient("losses.z_coefficient", config.losses.z_coefficient);
   rules.coefficient("losses.importance_coefficient", config.losses.importance_coefficient);
+  rules.coefficient("losses.entropy_coefficient", config.losses.entropy_coefficient);
   rules.require(config.kind != Kind::expert_choice || config.losses.balance_coefficient == 0.0F,
                 "losses.balance_coefficient", config.losses.balance_coefficient,
                 "0 with kind 'expert_choice', whose load is always balanced");
@@ -111,10 +138,13 @@ void validate_at(const Config& config, const std::string& where) {
   const Rules rules(where);
   check_unused(config, where);
   rules.range("experts", config.experts, 1, kMaxExperts);
-  rules.range("experts_per_token", config.experts_per_token, 1, config.experts);
+  check_null_experts(config, rules);
+  rules.range("experts_per_token", config.experts_per_token, 1,
+              config.experts + config.null_experts);
   check_scores(config, rules);
   check_groups(config, rules);
   check_capacity(config, rules);
+  check_threshold(config, rules);
   check_losses(config, rules);
 }
 
@@ -132,10 +162,7 @@ Config default_config(Kind kind) {
 int most_experts_per_item(const Config& config) {
   const int k = std::min(config.experts_per_token, config.experts);
   if (config.kind == Kind::expert_choice) return config.experts;
-  if (config.kind != Kind::top_p) return k;
-  // One more than the bound: sums of fp32 probabilities may fall short of it by a rounding error.
-  const double bound = std::ceil(static_cast<double>(config.threshold) * config.experts) + 1.0;
-  return std::clamp(static_cast<int>(bound), std::min(config.min_experts_per_token, k), k);
+  return config.kind == Kind::top_p ? top_p_limit(config, k) : k;
 }
 
 Config soft_config(const Config& config) {
@@ -151,12 +178,37 @@ Config soft_config(const Config& config) {
 void validate(const Config& config) { validate_at(config, "router"); }
 
 int router_width(const Config& config) {
-  return method(config.kind).needs_logits ? config.experts : 0;
+  return method(config.kind).needs_logits ? config.experts + config.null_experts : 0;
 }
 
 bool is_causal(const Config& config) {
   return method(config.kind).causal && config.capacity_factor == 0.0F;
 }
+
+namespace {
+
+// The most outputs whose renormalised weights sum to 1 for one item.
+int sharing_experts(const Config& config) {
+  if (config.kind == Kind::expert_choice) return config.experts;
+  if (config.kind == Kind::top_p && config.min_experts_per_token == 1 &&
+      config.threshold * static_cast<float>(config.experts) <= 1.0F) {
+    return 1;  // the best probability is at least 1 / E
+  }
+  return config.null_weights == NullWeights::true_only
+             ? std::min(config.experts_per_token, config.experts)
+             : config.experts_per_token;
+}
+
+// Whether every item takes all outputs of the router.
+bool takes_all(const Config& config) {
+  const bool certain =
+      config.kind == Kind::top_k ||
+      (config.kind == Kind::top_p &&
+       (config.threshold >= 1.0F || config.min_experts_per_token == config.experts));
+  return certain && config.null_experts == 0 && config.experts_per_token == config.experts;
+}
+
+}  // namespace
 
 bool gate_has_gradient(const Config& config) {
   if (!method(config.kind).needs_logits || config.gate == Gate::none ||
@@ -164,12 +216,11 @@ bool gate_has_gradient(const Config& config) {
     return false;
   }
   const bool normal = config.renormalize || config.softmax_after_selection;
-  // A probability over one expert, or one that is divided by itself, is the constant 1.
-  if (config.score == Score::softmax && config.experts == 1) return false;
-  if (config.kind == Kind::top_k && normal && config.experts_per_token == 1) return false;
-  // So is the mass of all experts.
-  return !(config.gate == Gate::mass && config.score == Score::softmax &&
-           config.kind == Kind::top_k && config.experts_per_token == config.experts);
+  // A probability over one output, or one that is divided by itself, is the constant 1.
+  if (config.score == Score::softmax && router_width(config) == 1) return false;
+  if (normal && sharing_experts(config) == 1) return false;
+  // So is the mass of all outputs.
+  return !(config.gate == Gate::mass && config.score == Score::softmax && takes_all(config));
 }
 
 }  // namespace switchyard::routing

@@ -13,11 +13,17 @@
 namespace switchyard::routing {
 namespace {
 
-// Always written, and required when read: a router without them is a guess.
+// Always written, and required when read: a router without them is a guess. Only top_p, where
+// experts_per_token is a limit, does without: all E then.
 constexpr std::string_view kRequired[] = {"kind", "experts", "experts_per_token"};
 
 bool required(std::string_view name) {
   return std::ranges::find(kRequired, name) != std::end(kRequired);
+}
+
+bool has_default(const nlohmann::json& json, std::string_view name) {
+  return name == "experts_per_token" && json.contains("kind") &&
+         json.at("kind") == std::string(method(Kind::top_p).name);
 }
 
 [[noreturn]] void unknown_knob(const std::string& name, const std::string& where) {
@@ -40,7 +46,7 @@ Config config_from_json(const nlohmann::json& json, const std::string& where) {
                  .fix = ""});
   }
   for (const std::string_view name : kRequired) {
-    if (!json.contains(name)) {
+    if (!json.contains(name) && !has_default(json, name)) {
       throw Error({.what = "router knob '" + std::string(name) + "' is missing",
                    .where = where,
                    .expected = join_names(kRequired),
@@ -56,6 +62,7 @@ Config config_from_json(const nlohmann::json& json, const std::string& where) {
   read_knob("kind", kind_only);
   Config config = default_config(kind_only.kind);
   for (const auto& [name, value] : json.items()) read_knob(name, config);
+  if (!json.contains("experts_per_token")) config.experts_per_token = config.experts;
   validate_at(config, where);
   return config;
 }

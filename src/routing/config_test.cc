@@ -67,6 +67,67 @@ TEST(Config, EachBrokenRuleNamesItsKnob) {
   });
 }
 
+TEST(Config, ThresholdsAndNullExpertsAreChecked) {
+  for (const float p : {0.0F, -0.5F, 1.5F, static_cast<float>(NAN)}) {
+    expect_refused("threshold", [p](Config& c) {
+      c = default_config(Kind::top_p);
+      c.threshold = p;
+    });
+  }
+  expect_refused("min_experts_per_token", [](Config& c) {
+    c = default_config(Kind::top_p);
+    c.min_experts_per_token = 3;
+  });
+  expect_refused("null_experts", [](Config& c) { c.null_experts = -1; });
+  expect_refused("experts_per_token", [](Config& c) {
+    c.null_experts = 4;
+    c.experts_per_token = 13;
+  });
+  expect_refused("null_weights", [](Config& c) { c.null_weights = NullWeights::all_selected; });
+  expect_refused("null_weights", [](Config& c) {
+    c.null_experts = 4;
+    c.null_weights = NullWeights::all_selected;
+    c.renormalize = false;
+  });
+  expect_refused("losses.null_balance",
+                 [](Config& c) { c.losses.null_balance = LossConfig::NullBalance::individual; });
+  expect_refused("groups", [](Config& c) {
+    c.null_experts = 8;
+    c.groups = 2;
+  });
+  expect_refused("capacity_factor", [](Config& c) {
+    c.null_experts = 8;
+    c.capacity_factor = 1.0F;
+  });
+  expect_refused("selection_bias", [](Config& c) {
+    c.null_experts = 8;
+    c.selection_bias = true;
+  });
+  expect_refused("losses.entropy_coefficient",
+                 [](Config& c) { c.losses.entropy_coefficient = -1.0F; });
+}
+
+TEST(Config, TopPMayLeaveItsLimitOut) {
+  const auto config = config_from_json(
+      json::parse(R"({"kind": "top_p", "experts": 16, "threshold": 0.3})"), "recipe.toml");
+  EXPECT_EQ(config.experts_per_token, 16);
+  EXPECT_FALSE(config.renormalize);
+  EXPECT_EQ(config.losses.fraction, LossConfig::Fraction::per_item);
+  EXPECT_EQ(config_from_json(to_json(config), "x"), config);
+}
+
+TEST(Config, MostExpertsPerItem) {
+  EXPECT_EQ(most_experts_per_item({.experts = 8, .experts_per_token = 3}), 3);
+  EXPECT_EQ(most_experts_per_item({.experts = 8, .experts_per_token = 12, .null_experts = 8}), 8);
+  EXPECT_EQ(most_experts_per_item({.kind = Kind::expert_choice}), 8);
+  Config top_p = default_config(Kind::top_p);
+  top_p.experts = top_p.experts_per_token = 16;
+  top_p.threshold = 0.4F;
+  EXPECT_EQ(most_experts_per_item(top_p), 8);  // ceil(0.4 * 16) and one for rounding
+  top_p.experts_per_token = 3;
+  EXPECT_EQ(most_experts_per_item(top_p), 3);
+}
+
 TEST(Config, AKnobThatTheKindDoesNotReadIsRefused) {
   const auto parts = parts_of([] { validate({.kind = Kind::hash, .score = Score::sigmoid}); });
   EXPECT_THAT(parts.what, AllOf(HasSubstr("'score'"), HasSubstr("'hash'")));
@@ -82,6 +143,8 @@ TEST(Config, RouteValidates) {
 
 TEST(Config, EveryVariantIsValidAndSurvivesJson) {
   auto cases = testing::top_k_variants(8, 2);
+  for (auto& c : testing::top_p_variants(8)) cases.push_back(c);
+  for (auto& c : testing::null_expert_variants(8)) cases.push_back(c);
   for (auto& c : testing::expert_choice_variants(8, 2)) cases.push_back(c);
   cases.push_back({"hash", {.kind = Kind::hash, .scaling_factor = 0.1F, .seed = ~0ULL}});
   cases.push_back({"random", {.kind = Kind::random}});
@@ -148,7 +211,7 @@ TEST(Config, WrongTypesNameTheKnobAndTheValue) {
 
 TEST(Config, KindIsOneOfTheTable) {
   const auto parts = read_error(R"({"kind":"topk","experts":8,"experts_per_token":2})");
-  EXPECT_EQ(parts.expected, "one of top_k, expert_choice, hash, random");
+  EXPECT_EQ(parts.expected, "one of top_k, top_p, expert_choice, hash, random");
   EXPECT_EQ(parts.fix, "did you mean 'top_k'?");
   EXPECT_EQ(read_error(R"({"kind":1,"experts":8,"experts_per_token":2})").where,
             "recipe.toml: kind");
@@ -177,6 +240,7 @@ TEST(Methods, TheTableIsWholeAndNamesAreUnique) {
 
 TEST(Methods, RouterWidthAndCausality) {
   EXPECT_EQ(router_width({.experts = 8}), 8);
+  EXPECT_EQ(router_width({.experts = 8, .null_experts = 5}), 13);
   EXPECT_EQ(router_width({.kind = Kind::hash, .experts = 8}), 0);
   EXPECT_TRUE(is_causal({}));
   EXPECT_FALSE(is_causal({.capacity_factor = 2.0F}));

@@ -40,6 +40,10 @@ class DecisionBuilder {
   void drop(std::size_t assignments) {
     decision_.dropped += static_cast<std::uint32_t>(assignments);
   }
+  // Assignments to null experts: counted, never listed.
+  void count_nulls(std::size_t assignments) {
+    decision_.null_count += static_cast<std::uint32_t>(assignments);
+  }
   void end_item() {
     decision_.offsets.push_back(static_cast<std::uint32_t>(decision_.expert.size()));
   }

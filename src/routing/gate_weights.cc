@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 
 namespace switchyard::routing {
 namespace {
@@ -25,18 +26,8 @@ void softmax_in_place(std::span<float> values) {
   for (float& value : values) value = static_cast<float>(value / sum);
 }
 
-void softmax_of_chosen(std::span<const float> logits, std::span<const std::int32_t> chosen,
-                       std::span<float> weight) {
-  const float top = *std::ranges::max_element(logits);
-  double sum = 0.0;
-  for (const float logit : logits) sum += std::exp(logit - top);
-  for (std::size_t j = 0; j < chosen.size(); ++j) {
-    weight[j] =
-        static_cast<float>(std::exp(logits[static_cast<std::size_t>(chosen[j])] - top) / sum);
-  }
-}
-
-void apply_gate(Gate gate, std::span<float> weight) {
+// `sharing`: how many of them are no null experts.
+void apply_gate(Gate gate, std::size_t sharing, std::span<float> weight) {
   switch (gate) {
     case Gate::probability:
       break;
@@ -47,7 +38,7 @@ void apply_gate(Gate gate, std::span<float> weight) {
       break;
     }
     case Gate::uniform:
-      std::ranges::fill(weight, 1.0F / static_cast<float>(weight.size()));
+      std::ranges::fill(weight, 1.0F / static_cast<float>(sharing));
       break;
     case Gate::straight_through:
     case Gate::none:
@@ -60,24 +51,45 @@ void apply_gate(Gate gate, std::span<float> weight) {
 
 void gate_weights(const Config& config, std::span<const float> logits,
                   std::span<const std::int32_t> chosen, std::span<float> weight) {
-  if (chosen.empty()) return;
-  const bool normal = config.renormalize || config.softmax_after_selection;
-  const auto logit = [&](std::size_t j) { return logits[static_cast<std::size_t>(chosen[j])]; };
-  if (config.score == Score::softmax) {
-    if (normal) {
-      for (std::size_t j = 0; j < chosen.size(); ++j) weight[j] = logit(j);
-      softmax_in_place(weight);
-    } else {
-      softmax_of_chosen(logits, chosen, weight);
+  const auto is_null = [&](std::int32_t e) { return e >= config.experts; };
+  const auto nulls = static_cast<std::size_t>(std::ranges::count_if(chosen, is_null));
+  if (nulls == chosen.size()) {
+    std::ranges::fill(weight, 0.0F);
+    return;
+  }
+  const auto clear_nulls = [&] {
+    for (std::size_t j = 0; nulls > 0 && j < chosen.size(); ++j) {
+      if (is_null(chosen[j])) weight[j] = 0.0F;
     }
-  } else if (normal) {
-    for (std::size_t j = 0; j < chosen.size(); ++j) weight[j] = log_sigmoid(logit(j));
+  };
+  const auto logit = [&](std::size_t j) { return logits[static_cast<std::size_t>(chosen[j])]; };
+  if (config.renormalize || config.softmax_after_selection) {
+    const bool only_true = nulls > 0 && config.null_weights == NullWeights::true_only;
+    for (std::size_t j = 0; j < chosen.size(); ++j) {
+      weight[j] = config.score == Score::softmax ? logit(j) : log_sigmoid(logit(j));
+      if (only_true && is_null(chosen[j])) weight[j] = -std::numeric_limits<float>::infinity();
+    }
     softmax_in_place(weight);
+  } else if (config.score == Score::softmax) {
+    chosen_probs(logits, chosen, weight);
   } else {
     for (std::size_t j = 0; j < chosen.size(); ++j) weight[j] = sigmoid(logit(j));
   }
-  apply_gate(config.gate, weight);
+  clear_nulls();
+  apply_gate(config.gate, chosen.size() - nulls, weight);
+  clear_nulls();
   for (float& w : weight) w *= config.scaling_factor;
+}
+
+void chosen_probs(std::span<const float> logits, std::span<const std::int32_t> chosen,
+                  std::span<float> probs) {
+  const float top = *std::ranges::max_element(logits);
+  double sum = 0.0;
+  for (const float logit : logits) sum += std::exp(logit - top);
+  for (std::size_t j = 0; j < chosen.size(); ++j) {
+    probs[j] =
+        static_cast<float>(std::exp(logits[static_cast<std::size_t>(chosen[j])] - top) / sum);
+  }
 }
 
 void expert_scores(Score score, std::span<const float> logits, std::span<float> scores) {

@@ -6,8 +6,10 @@
 //   renormalised    g_e = s_e / sum over the chosen of s
 //
 // then Config::gate (probability, straight-through, mass, none), then Config::scaling_factor.
-// Renormalised weights are computed from differences of logits, so they sum to 1 even where every
-// probability underflows.
+// Null experts (indices at E and above) weigh 0. Renormalised, the chosen are those that are no
+// null experts (NullWeights::true_only) or all (all_selected: what null experts would weigh is
+// lost). Renormalised weights are computed from differences of logits, so they sum to 1 even where
+// every probability underflows.
 #pragma once
 
 #include <cstdint>
@@ -21,6 +23,10 @@ namespace switchyard::routing {
 // below R.
 void gate_weights(const Config& config, std::span<const float> logits,
                   std::span<const std::int32_t> chosen, std::span<float> weight);
+
+// Softmax over all R of the chosen: probs[j] belongs to chosen[j].
+void chosen_probs(std::span<const float> logits, std::span<const std::int32_t> chosen,
+                  std::span<float> probs);
 
 // score[e] of every expert: probability under softmax, or sigmoid. What selection adds its bias to.
 void expert_scores(Score score, std::span<const float> logits, std::span<float> scores);

@@ -35,7 +35,7 @@ std::size_t first_not_finite(std::span<const float> values) {
 int effective_k(const Config& config, const Inputs& inputs) {
   if (inputs.experts_per_token == 0) return config.experts_per_token;
   // Groups leave fewer experts to choose from.
-  const int limit = config.experts / config.groups * config.groups_per_token;
+  const int limit = config.experts / config.groups * config.groups_per_token + config.null_experts;
   if (inputs.experts_per_token < 1 || inputs.experts_per_token > limit) {
     throw Error(
         {.what = "experts per token of this call is " + std::to_string(inputs.experts_per_token),

@@ -105,14 +105,31 @@ TEST(Losses, NoItemsAreNoLoss) {
   EXPECT_EQ(t.balance, 0.0);
   EXPECT_EQ(t.z, 0.0);
   EXPECT_EQ(t.importance, 0.0);
+  EXPECT_EQ(t.entropy, 0.0);
+}
+
+TEST(Losses, EntropyIsLnEWhenUniformAndZeroWhenOneHot) {
+  EXPECT_NEAR(entropy_loss(std::vector<float>(48, 1.0F / 16), 3), std::log(16.0), 1e-6);
+  EXPECT_EQ(entropy_loss(std::vector<float>{0, 1, 0, 0, 0, 1}, 2), 0.0);
+}
+
+TEST(Losses, BalanceOfTopPIsTheMeanNumberOfExperts) {
+  Config config = default_config(Kind::top_p);
+  config.experts = config.experts_per_token = 16;
+  // Uniform P: 7 experts an item, whoever they are.
+  EXPECT_NEAR(terms(config, std::vector<float>(160, 0.0F)).balance, 7.0, 1e-5);
+  // Everything on one expert.
+  EXPECT_NEAR(terms(config, peaked(20, 16, 1.0F - 1e-6F, [](std::size_t) { return 3U; })).balance,
+              16.0, 1e-3);
 }
 
 TEST(Losses, TotalAppliesTheCoefficients) {
-  const LossTerms t{.balance = 2.0, .z = 3.0, .importance = 5.0};
-  EXPECT_NEAR(
-      t.total(
-          {.balance_coefficient = 0.5F, .z_coefficient = 0.25F, .importance_coefficient = 1.0F}),
-      6.75, 1e-12);
+  const LossTerms t{.balance = 2.0, .z = 3.0, .importance = 5.0, .entropy = 4.0};
+  EXPECT_NEAR(t.total({.balance_coefficient = 0.5F,
+                       .z_coefficient = 0.25F,
+                       .importance_coefficient = 1.0F,
+                       .entropy_coefficient = 2.0F}),
+              14.75, 1e-12);
 }
 
 TEST(Losses, SigmoidProbabilitiesAreDividedByTheirSum) {

@@ -9,15 +9,27 @@
 #include "routing/hash.h"
 #include "routing/random.h"
 #include "routing/top_k.h"
+#include "routing/top_p.h"
 
 namespace switchyard::routing {
 namespace {
 
-constexpr std::string_view kTopKKnobs[] = {
-    "score",          "softmax_after_selection", "renormalize", "gate",
-    "scaling_factor", "selection_bias",          "groups",      "groups_per_token",
-    "group_score",    "capacity_factor",         "overflow",    "frozen",
-    "losses"};
+constexpr std::string_view kTopKKnobs[] = {"score",          "softmax_after_selection",
+                                           "renormalize",    "gate",
+                                           "scaling_factor", "selection_bias",
+                                           "groups",         "groups_per_token",
+                                           "group_score",    "capacity_factor",
+                                           "overflow",       "frozen",
+                                           "null_experts",   "null_weights",
+                                           "losses"};
+constexpr std::string_view kTopPKnobs[] = {"threshold",
+                                           "threshold_inclusive",
+                                           "min_experts_per_token",
+                                           "renormalize",
+                                           "gate",
+                                           "scaling_factor",
+                                           "frozen",
+                                           "losses"};
 constexpr std::string_view kExpertChoiceKnobs[] = {"score",          "renormalize", "gate",
                                                    "scaling_factor", "frozen",      "losses"};
 constexpr std::string_view kHashKnobs[] = {"scaling_factor", "seed"};
@@ -26,13 +38,22 @@ constexpr std::string_view kRandomKnobs[] = {"scaling_factor", "seed"};
 constexpr Method kMethods[] = {
     {.kind = Kind::top_k,
      .name = "top_k",
-     .paper = "Shazeer 2017; Fedus 2021 (K = 1)",
+     .paper = "Shazeer 2017; Fedus 2021 (K = 1); Zeng 2024 (null experts)",
      .what = "each item takes its K best experts",
      .causal = true,
      .needs_logits = true,
      .needs_token_ids = false,
      .knobs = kTopKKnobs,
      .route = route_top_k},
+    {.kind = Kind::top_p,
+     .name = "top_p",
+     .paper = "Huang 2024",
+     .what = "each item takes experts, best first, until their probabilities sum to a threshold",
+     .causal = true,
+     .needs_logits = true,
+     .needs_token_ids = false,
+     .knobs = kTopPKnobs,
+     .route = route_top_p},
     {.kind = Kind::expert_choice,
      .name = "expert_choice",
      .paper = "Zhou 2022",

@@ -71,6 +71,14 @@ double ExpertLoad::experts_per_item() const {
   return ratio(static_cast<double>(assignments_), static_cast<double>(items_));
 }
 
+double ExpertLoad::idle_share() const {
+  return ratio(static_cast<double>(idle_items_), static_cast<double>(items_));
+}
+
+double ExpertLoad::null_share() const {
+  return ratio(static_cast<double>(null_count_), static_cast<double>(null_count_ + assignments_));
+}
+
 double ExpertLoad::imbalance() const {
   const auto largest = static_cast<double>(*std::ranges::max_element(counts_));
   return ratio(largest * static_cast<double>(counts_.size()), static_cast<double>(assignments_));

@@ -29,6 +29,10 @@ class ExpertLoad {
   std::uint64_t null_count() const { return null_count_; }
   std::uint64_t idle_items() const { return idle_items_; }  // items without any assignment
 
+  // With no items: 0.
+  double idle_share() const;  // items without any assignment over items
+  double null_share() const;  // choices of null experts over all choices
+
   // With no assignments: 0, except dead_experts.
   double experts_per_item() const;
   double imbalance() const;  // largest load over mean load: 1 is even, E is all on one
@@ -47,18 +51,18 @@ class ExpertLoad {
   std::uint64_t idle_items_ = 0;
 };
 
-// How sure the router is, item by item: entropy of its probabilities and the probability of its
-// first choice, averaged.
+// How sure the router is, item by item: entropy of its probabilities over its R outputs and the
+// probability of its first choice, averaged.
 class RouterConfidence {
  public:
-  // logits [N, E].
+  // logits [N, R].
   void add(Score score, std::span<const float> logits, std::size_t items);
   void merge(const RouterConfidence& other);
 
   std::uint64_t items() const { return items_; }
   // Without items: 0.
   double entropy() const;             // mean over items, nats
-  double normalized_entropy() const;  // the same over ln E; 1 for E = 1
+  double normalized_entropy() const;  // the same over ln R; 1 for R = 1
   double top_probability() const;     // mean over items of the largest probability
 
  private:

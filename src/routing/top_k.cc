@@ -49,7 +49,8 @@ void route_top_k(const Config& config, const Inputs& inputs, State& /*state*/, D
   const auto chosen = chosen_memory.span();
   const auto weight = weight_memory.span();
 
-  DecisionBuilder builder(config.experts, inputs.items, k, decision);
+  DecisionBuilder builder(config.experts, inputs.items,
+                          std::min(k, static_cast<std::size_t>(config.experts)), decision);
   for (std::size_t n = 0; n < inputs.items; ++n) {
     const auto logits = inputs.logits.subspan(n * width, width);
     std::span<const float> keys = logits;
@@ -69,7 +70,9 @@ void route_top_k(const Config& config, const Inputs& inputs, State& /*state*/, D
     }
     gate_weights(config, logits, chosen.first(found), weight.first(found));
     for (std::size_t j = 0; j < found; ++j) {
-      if (capacity == 0 || has_room(builder.counts(), capacity, chosen[j])) {
+      if (chosen[j] >= config.experts) {
+        builder.count_nulls(1);
+      } else if (capacity == 0 || has_room(builder.counts(), capacity, chosen[j])) {
         builder.assign(chosen[j], weight[j]);
       } else {
         builder.drop(1);
@@ -77,6 +80,15 @@ void route_top_k(const Config& config, const Inputs& inputs, State& /*state*/, D
     }
     builder.end_item();
   }
+}
+
+Config listing_nulls(const Config& config) {
+  Config all = config;
+  all.experts += all.null_experts;
+  all.null_experts = 0;
+  all.null_weights = NullWeights::true_only;
+  all.losses = {};
+  return all;
 }
 
 }  // namespace switchyard::routing

@@ -8,6 +8,8 @@
 //   are those of the full choice, what does not fit is lost
 //            next_expert: the choice is made among the experts that have room
 //   weights  gate_weights.h; the bias never enters them
+//   null experts (Zeng 2024) stand behind the E experts in the row of keys, so an expert wins a tie
+//            with one; those chosen are counted, and take up their part of K
 #pragma once
 
 #include "switchyard/routing.h"
@@ -15,5 +17,9 @@
 namespace switchyard::routing {
 
 void route_top_k(const Config& config, const Inputs& inputs, State& state, Decision& decision);
+
+// The same router told to take null experts for experts like any other, R of them. Its decision
+// lists every choice; with `config` those of experts are listed and the others counted.
+Config listing_nulls(const Config& config);
 
 }  // namespace switchyard::routing

@@ -30,12 +30,12 @@ void check_forced(const ModelConfig& config, const StepInput& input) {
       throw bad("layer " + std::to_string(l) + " has " + std::to_string(d.items()) + " items",
                 std::to_string(input.tokens.size()) + " tokens");
     }
+    const int most = routing::most_experts_per_item(config.moe->router);
     for (std::size_t n = 0; n < d.items(); ++n) {
-      if (d.offsets[n + 1] - d.offsets[n] >
-          static_cast<std::uint32_t>(config.moe->router.experts_per_token)) {
-        throw bad("token " + std::to_string(n) + " has " +
-                      std::to_string(d.offsets[n + 1] - d.offsets[n]) + " experts",
-                  "at most " + std::to_string(config.moe->router.experts_per_token));
+      const std::uint32_t count = d.offsets[n + 1] - d.offsets[n];
+      if (count > static_cast<std::uint32_t>(most)) {
+        throw bad("token " + std::to_string(n) + " has " + std::to_string(count) + " experts",
+                  "at most " + std::to_string(most));
       }
     }
     for (const std::int32_t e : d.expert) {

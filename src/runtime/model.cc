@@ -27,6 +27,15 @@ void check_runnable(const ModelConfig& config, const std::string& directory) {
   }
 }
 
+// Routing as the model does it at inference: dropless whatever the training capacity was, because
+// room that depends on the other sequences of a batch would let them change a token.
+routing::Config inference_router(const ModelConfig& config) {
+  routing::Config router = config.moe->router;
+  router.capacity_factor = 0.0F;
+  router.overflow = routing::Overflow::drop;
+  return router;
+}
+
 experts::CacheOptions cache_options(const ModelOptions& options) {
   experts::CacheOptions cache;
   cache.policy = options.expert_policy;
@@ -73,6 +82,7 @@ std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& dire
   m.kernels = &kernels::by_name(options.kernels);
   m.config = read_model_config(fs, directory);
   check_runnable(m.config, directory);
+  if (m.config.moe) m.router = inference_router(m.config);
 
   experts::CacheOptions cache = cache_options(options);
   ExpertNeeds needs;

@@ -16,6 +16,7 @@ namespace switchyard::runtime {
 
 struct Model::Impl {
   ModelConfig config;
+  routing::Config router;  // the model's as it is at inference; only where config.moe is set
   ModelOptions options;
   MemoryPlan plan;
   std::shared_ptr<Ledger> ledger;

@@ -28,19 +28,10 @@ FfnWeights expert_weights(const std::vector<experts::Part>& parts, const experts
   return ffn;
 }
 
-// Routing as the model does it at inference: dropless whatever the training capacity was, because
-// room that depends on the other sequences of a batch would let them change a token.
-routing::Config inference_router(const ModelConfig& config) {
-  routing::Config router = config.moe->router;
-  router.capacity_factor = 0.0F;
-  router.overflow = routing::Overflow::drop;
-  return router;
-}
-
 void route_by(Run& run, const LayerWeights& w, int layer, std::span<float> logits,
               routing::Decision& decision) {
   const Model::Impl& m = run.model;
-  const routing::Config router = inference_router(m.config);
+  const routing::Config& router = m.router;
   const std::size_t n = run.size();
   const auto width = static_cast<std::size_t>(routing::router_width(router));
   if (width > 0)
@@ -172,7 +163,7 @@ void run_moe(Run& run, int layer) {
   route_by(run, w, layer, s.router_logits, run.decision);
   apply_forced_routes(run, layer, run.decision);
   if (run.options.on_route) {
-    const auto width = static_cast<std::size_t>(routing::router_width(m.config.moe->router));
+    const auto width = static_cast<std::size_t>(routing::router_width(m.router));
     run.options.on_route({.layer = layer,
                           .first_token = run.first_token,
                           .decision = &run.decision,

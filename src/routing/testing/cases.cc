@@ -119,6 +119,71 @@ std::vector<ConfigCase> top_k_variants(int experts, int k) {
   return cases;
 }
 
+std::vector<ConfigCase> top_p_variants(int experts) {
+  Config plain = default_config(Kind::top_p);
+  plain.experts = experts;
+  plain.experts_per_token = experts;
+  std::vector<ConfigCase> cases;
+  const auto add = [&](std::string name, auto change) {
+    ConfigCase c{"top p " + std::move(name), plain};
+    change(c.config);
+    cases.push_back(c);
+  };
+  add("0.4", [](Config&) {});
+  add("0.1, hardly ever two", [](Config& c) { c.threshold = 0.1F; });
+  add("0.9 exclusive", [](Config& c) {
+    c.threshold = 0.9F;
+    c.threshold_inclusive = false;
+  });
+  add("everything", [](Config& c) { c.threshold = 1.0F; });
+  add("renormalised", [](Config& c) { c.renormalize = true; });
+  add("2 to 3 experts", [](Config& c) {
+    c.min_experts_per_token = 2;
+    c.experts_per_token = 3;
+  });
+  add("mass, scaled", [](Config& c) {
+    c.gate = Gate::mass;
+    c.scaling_factor = 2.5F;
+  });
+  add("straight through", [](Config& c) { c.gate = Gate::straight_through; });
+  return cases;
+}
+
+std::vector<ConfigCase> null_expert_variants(int experts) {
+  const Config plain{.experts = experts, .experts_per_token = 3, .null_experts = experts};
+  std::vector<ConfigCase> cases;
+  const auto add = [&](std::string name, auto change) {
+    ConfigCase c{"null experts, " + std::move(name), plain};
+    change(c.config);
+    cases.push_back(c);
+  };
+  add("as many as experts", [](Config&) {});
+  add("one", [](Config& c) { c.null_experts = 1; });
+  add("three times as many", [&](Config& c) {
+    c.null_experts = 3 * experts;
+    c.experts_per_token = 6;
+  });
+  add("K above E", [&](Config& c) { c.experts_per_token = experts + 2; });
+  add("all outputs", [&](Config& c) {
+    c.null_experts = 2;
+    c.experts_per_token = experts + 2;
+  });
+  add("K = 1", [](Config& c) { c.experts_per_token = 1; });
+  add("normalised over all", [](Config& c) { c.null_weights = NullWeights::all_selected; });
+  add("raw", [](Config& c) { c.renormalize = false; });
+  add("sigmoid", [](Config& c) { c.score = Score::sigmoid; });
+  add("sigmoid, normalised over all", [](Config& c) {
+    c.score = Score::sigmoid;
+    c.null_weights = NullWeights::all_selected;
+  });
+  add("mass", [](Config& c) {
+    c.gate = Gate::mass;
+    c.renormalize = false;
+  });
+  add("straight through", [](Config& c) { c.gate = Gate::straight_through; });
+  return cases;
+}
+
 std::vector<ConfigCase> expert_choice_variants(int experts, int k) {
   const Config plain{.kind = Kind::expert_choice, .experts = experts, .experts_per_token = k};
   std::vector<ConfigCase> cases{

@@ -28,8 +28,13 @@ struct ConfigCase {
   Config config;
 };
 
-// Every known variant of top-k over `experts` (a multiple of 4, at least 8), and expert choice.
+// Every known variant of top-k over `experts` (a multiple of 4, at least 8), of top-p, and of
+// expert choice.
 std::vector<ConfigCase> top_k_variants(int experts, int k);
+std::vector<ConfigCase> top_p_variants(int experts);
 std::vector<ConfigCase> expert_choice_variants(int experts, int k);
+// Top-k with null experts: fewer than, as many as and more than experts; K up to all outputs. The
+// logits of a case have router_width() columns.
+std::vector<ConfigCase> null_expert_variants(int experts);
 
 }  // namespace switchyard::routing::testing

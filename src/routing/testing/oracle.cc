@@ -55,7 +55,11 @@ std::vector<std::int32_t> ranking(const Config& config, std::span<const float> l
 }
 
 std::vector<OracleChoice> weigh(const Config& config, std::span<const float> logits,
-                                const std::vector<std::int32_t>& chosen) {
+                                std::vector<std::int32_t> chosen) {
+  // Null experts leave before the weights are made, or afterwards with what they would weigh.
+  const auto is_null = [&](std::int32_t e) { return e >= config.experts; };
+  const bool only_true = config.null_weights == NullWeights::true_only;
+  if (only_true) std::erase_if(chosen, is_null);
   // Logits far below the others have probability 0 even in double; what is renormalised is computed
   // from differences.
   std::vector<double> g;
@@ -73,6 +77,11 @@ std::vector<OracleChoice> weigh(const Config& config, std::span<const float> log
     for (const double x : log_g) sum += std::exp(x - top);
     for (std::size_t j = 0; j < g.size(); ++j) g[j] = std::exp(log_g[j] - top) / sum;
   }
+  for (std::size_t j = chosen.size(); j-- > 0;) {
+    if (!is_null(chosen[j])) continue;
+    chosen.erase(chosen.begin() + static_cast<std::ptrdiff_t>(j));
+    g.erase(g.begin() + static_cast<std::ptrdiff_t>(j));
+  }
   if (config.gate == Gate::mass) {
     std::ranges::fill(g, std::accumulate(g.begin(), g.end(), 0.0));
   } else if (config.gate != Gate::probability) {
@@ -87,6 +96,7 @@ std::vector<OracleChoice> weigh(const Config& config, std::span<const float> log
 
 OracleDecision oracle_top_k_route(const Config& config, const Inputs& inputs) {
   const auto experts = static_cast<std::size_t>(config.experts);
+  const auto width = static_cast<std::size_t>(config.experts + config.null_experts);
   const std::size_t k = static_cast<std::size_t>(
       inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token);
   const double exact = static_cast<double>(config.capacity_factor) *
@@ -99,7 +109,7 @@ OracleDecision oracle_top_k_route(const Config& config, const Inputs& inputs) {
 
   OracleDecision decision;
   for (std::size_t n = 0; n < inputs.items; ++n) {
-    const auto logits = inputs.logits.subspan(n * experts, experts);
+    const auto logits = inputs.logits.subspan(n * width, width);
     auto order = ranking(config, logits, inputs.selection_bias);
     if (config.overflow == Overflow::next_expert) {
       std::erase_if(order, [&](std::int32_t e) { return !room(e); });
@@ -112,6 +122,30 @@ OracleDecision oracle_top_k_route(const Config& config, const Inputs& inputs) {
       taken.push_back(choice);
     }
     decision.push_back(taken);
+  }
+  return decision;
+}
+
+OracleDecision oracle_top_p_route(const Config& config, const Inputs& inputs) {
+  const auto experts = static_cast<std::size_t>(config.experts);
+  const std::size_t cap = static_cast<std::size_t>(
+      inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token);
+  OracleDecision decision;
+  for (std::size_t n = 0; n < inputs.items; ++n) {
+    const auto logits = inputs.logits.subspan(n * experts, experts);
+    const auto probs = scores_of(Score::softmax, logits);
+    std::vector<std::int32_t> taken;
+    double sum = 0.0;
+    for (const std::int32_t e : oracle_top_k(logits, experts)) {
+      const bool enough =
+          config.threshold_inclusive ? sum >= config.threshold : sum > config.threshold;
+      const bool least =
+          taken.size() >= static_cast<std::size_t>(std::max(1, config.min_experts_per_token));
+      if ((enough && config.threshold < 1.0F && least) || taken.size() == cap) break;
+      taken.push_back(e);
+      sum += probs[static_cast<std::size_t>(e)];
+    }
+    decision.push_back(weigh(config, logits, taken));
   }
   return decision;
 }
@@ -146,6 +180,7 @@ OracleDecision oracle_expert_choice(const Config& config, const Inputs& inputs) 
 }  // namespace
 
 OracleDecision oracle_route(const Config& config, const Inputs& inputs) {
+  if (config.kind == Kind::top_p) return oracle_top_p_route(config, inputs);
   return config.kind == Kind::expert_choice ? oracle_expert_choice(config, inputs)
                                             : oracle_top_k_route(config, inputs);
 }

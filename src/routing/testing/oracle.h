@@ -19,7 +19,7 @@ struct OracleChoice {
 // Per item, best first.
 using OracleDecision = std::vector<std::vector<OracleChoice>>;
 
-// For top_k and expert_choice.
+// For top_k, top_p and expert_choice.
 OracleDecision oracle_route(const Config& config, const Inputs& inputs);
 
 // The K largest by sorting everything.
