@@ -1,5 +1,6 @@
 // Training lives in a module that is loaded on demand, because libtorch takes a second and a
 // hundred megabytes that inference must not pay for.
+#include <cstdlib>
 #include <dlfcn.h>
 #include <filesystem>
 #include <memory>
@@ -25,8 +26,18 @@ std::filesystem::path module_path() {
                .fix = "build with -DSWITCHYARD_TORCH=ON (preset release)"});
 }
 
+// libtorch's loops wait for each other by spinning, milliseconds long by default: with anything else
+// on the machine, threads spin through the time slices the others need, and training measured ten
+// times slower on two busy cores. libgomp reads this once, when it is loaded; a user's own setting
+// stands.
+void wait_without_spinning() {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
+  setenv("GOMP_SPINCOUNT", "1000", /*overwrite=*/0);
+}
+
 int run_in_module(const char* command, const Arguments& arguments) {
   const std::filesystem::path path = module_path();
+  wait_without_spinning();
   // Never unloaded: libtorch leaves threads behind.
   void* module = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (module == nullptr) {
