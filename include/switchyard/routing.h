@@ -37,6 +37,8 @@ enum class Kind {
   top_k,
   // experts are taken, best first, until their probabilities sum to a threshold (Huang 2024)
   top_p,
+  // every expert whose sigmoid score reaches a threshold: no competition between experts
+  sigmoid_threshold,
   // top-k over the state of a cell that runs through the layers (RMoE, Qiu 2024)
   recurrent,
   expert_choice,  // each expert takes its best items (Zhou 2022). Not causal: training, encoders
@@ -144,9 +146,10 @@ struct Config {
   std::vector<float> probabilities{};
   // The router's weights are saved but never trained; gradient still reaches its input
   bool frozen = false;
-  float threshold = 0.4F;           // top_p: p
-  bool threshold_inclusive = true;  // top_p: stop at a sum >= p; false: > p, as its released model
-  int min_experts_per_token = 1;    // top_p
+  float threshold = 0.4F;  // top_p: p; sigmoid_threshold: of a score
+  // top_p stops at a sum >= p; false: > p, as its released model. sigmoid_threshold alike
+  bool threshold_inclusive = true;
+  int min_experts_per_token = 1;  // top_p; sigmoid_threshold, where it may be 0
   int null_experts = 0;             // m outputs after the experts' own that stand for doing nothing
   NullWeights null_weights = NullWeights::true_only;
   int router_hidden = 0;  // width of the recurrent state; of top_k's hidden layer, 0: linear router
@@ -162,7 +165,8 @@ struct Config {
 };
 
 // What config_from_json() starts from. Differs from Config{} in a few kinds: the weights of top_p
-// are not renormalised and its f_e counts per item; recurrent has a state of 128.
+// and sigmoid_threshold are not renormalised and their f_e counts per item; recurrent has a state of
+// 128.
 Config default_config(Kind kind);
 
 // Throws Error naming the knob, its value and what it may be.
@@ -262,6 +266,7 @@ struct Method {
   bool causal;             // without a capacity; is_causal() looks at the whole Config
   bool needs_logits;       // false: the kind has no router weights
   bool needs_token_ids;
+  bool k_is_limit;  // experts_per_token is only an upper bound, and all E where it is left out
   std::span<const std::string_view>
       knobs;  // JSON names this kind reads, besides kind, experts, experts_per_token
   void (*route)(const Config&, const Inputs&, State&, Decision&);

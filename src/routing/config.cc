@@ -101,8 +101,11 @@ void check_capacity(const Config& config, const Rules& rules) {
 void check_threshold(const Config& config, const Rules& rules) {
   rules.require(config.threshold > 0.0F && config.threshold <= 1.0F, "threshold", config.threshold,
                 "above 0 and at most 1");
-  if (config.kind != Kind::top_p) return;
-  rules.range("min_experts_per_token", config.min_experts_per_token, 1, config.experts_per_token);
+  const bool may_be_none = config.kind == Kind::sigmoid_threshold;
+  if (config.kind != Kind::top_p && !may_be_none) return;
+  rules.range("min_experts_per_token", config.min_experts_per_token, may_be_none ? 0 : 1,
+              config.experts_per_token);
+  rules.require(!may_be_none || config.score == Score::sigmoid, "score", "softmax", "sigmoid");
 }
 
 void check_null_experts(const Config& config, const Rules& rules) {
@@ -152,6 +155,12 @@ Config default_config(Kind kind) {
   Config config;
   config.kind = kind;
   if (kind == Kind::top_p) {
+    config.renormalize = false;
+    config.losses.fraction = LossConfig::Fraction::per_item;
+  }
+  if (kind == Kind::sigmoid_threshold) {
+    config.score = Score::sigmoid;
+    config.threshold = 0.5F;
     config.renormalize = false;
     config.losses.fraction = LossConfig::Fraction::per_item;
   }

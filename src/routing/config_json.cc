@@ -13,8 +13,8 @@
 namespace switchyard::routing {
 namespace {
 
-// Always written, and required when read: a router without them is a guess. Only top_p, where
-// experts_per_token is a limit, does without: all E then.
+// Always written, and required when read: a router without them is a guess. Only kinds for
+// which experts_per_token is a limit do without it: all E then.
 constexpr std::string_view kRequired[] = {"kind", "experts", "experts_per_token"};
 
 bool required(std::string_view name) {
@@ -22,8 +22,11 @@ bool required(std::string_view name) {
 }
 
 bool has_default(const nlohmann::json& json, std::string_view name) {
-  return name == "experts_per_token" && json.contains("kind") &&
-         json.at("kind") == std::string(method(Kind::top_p).name);
+  if (name != "experts_per_token" || !json.contains("kind") || !json.at("kind").is_string()) {
+    return false;
+  }
+  const auto kind = kind_from_name(json.at("kind").get_ref<const std::string&>());
+  return kind && method(*kind).k_is_limit;
 }
 
 [[noreturn]] void unknown_knob(const std::string& name, const std::string& where) {

@@ -211,7 +211,9 @@ TEST(Config, WrongTypesNameTheKnobAndTheValue) {
 
 TEST(Config, KindIsOneOfTheTable) {
   const auto parts = read_error(R"({"kind":"topk","experts":8,"experts_per_token":2})");
-  EXPECT_EQ(parts.expected, "one of top_k, top_p, expert_choice, hash, random");
+  std::string names;
+  for (const Method& m : methods()) names += (names.empty() ? "" : ", ") + std::string(m.name);
+  EXPECT_EQ(parts.expected, "one of " + names);
   EXPECT_EQ(parts.fix, "did you mean 'top_k'?");
   EXPECT_EQ(read_error(R"({"kind":1,"experts":8,"experts_per_token":2})").where,
             "recipe.toml: kind");

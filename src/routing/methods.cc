@@ -8,6 +8,7 @@
 #include "routing/expert_choice.h"
 #include "routing/hash.h"
 #include "routing/random.h"
+#include "routing/sigmoid_threshold.h"
 #include "routing/top_k.h"
 #include "routing/top_p.h"
 
@@ -30,6 +31,9 @@ constexpr std::string_view kTopPKnobs[] = {"threshold",
                                            "scaling_factor",
                                            "frozen",
                                            "losses"};
+constexpr std::string_view kSigmoidThresholdKnobs[] = {
+    "threshold",      "threshold_inclusive", "min_experts_per_token", "renormalize", "gate",
+    "scaling_factor", "frozen",              "losses"};
 constexpr std::string_view kExpertChoiceKnobs[] = {"score",          "renormalize", "gate",
                                                    "scaling_factor", "frozen",      "losses"};
 constexpr std::string_view kHashKnobs[] = {"scaling_factor", "seed"};
@@ -43,6 +47,7 @@ constexpr Method kMethods[] = {
      .causal = true,
      .needs_logits = true,
      .needs_token_ids = false,
+     .k_is_limit = false,
      .knobs = kTopKKnobs,
      .route = route_top_k},
     {.kind = Kind::top_p,
@@ -52,8 +57,19 @@ constexpr Method kMethods[] = {
      .causal = true,
      .needs_logits = true,
      .needs_token_ids = false,
+     .k_is_limit = true,
      .knobs = kTopPKnobs,
      .route = route_top_p},
+    {.kind = Kind::sigmoid_threshold,
+     .name = "sigmoid_threshold",
+     .paper = "baseline",
+     .what = "each item takes every expert whose sigmoid score reaches a threshold",
+     .causal = true,
+     .needs_logits = true,
+     .needs_token_ids = false,
+     .k_is_limit = true,
+     .knobs = kSigmoidThresholdKnobs,
+     .route = route_sigmoid_threshold},
     {.kind = Kind::expert_choice,
      .name = "expert_choice",
      .paper = "Zhou 2022",
@@ -61,6 +77,7 @@ constexpr Method kMethods[] = {
      .causal = false,
      .needs_logits = true,
      .needs_token_ids = false,
+     .k_is_limit = false,
      .knobs = kExpertChoiceKnobs,
      .route = route_expert_choice},
     {.kind = Kind::hash,
@@ -70,6 +87,7 @@ constexpr Method kMethods[] = {
      .causal = true,
      .needs_logits = false,
      .needs_token_ids = true,
+     .k_is_limit = false,
      .knobs = kHashKnobs,
      .route = route_hash},
     {.kind = Kind::random,
@@ -79,6 +97,7 @@ constexpr Method kMethods[] = {
      .causal = true,
      .needs_logits = false,
      .needs_token_ids = false,
+     .k_is_limit = false,
      .knobs = kRandomKnobs,
      .route = route_random},
 };

@@ -43,6 +43,7 @@ void expect_equal(const Decision& got, const testing::OracleDecision& want,
 std::vector<testing::ConfigCase> all_variants(int experts, int k) {
   auto cases = testing::top_k_variants(experts, k);
   for (auto& c : testing::top_p_variants(experts)) cases.push_back(c);
+  for (auto& c : testing::sigmoid_threshold_variants(experts)) cases.push_back(c);
   for (auto& c : testing::expert_choice_variants(experts, k)) cases.push_back(c);
   return cases;
 }

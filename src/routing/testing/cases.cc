@@ -149,6 +149,31 @@ std::vector<ConfigCase> top_p_variants(int experts) {
   return cases;
 }
 
+std::vector<ConfigCase> sigmoid_threshold_variants(int experts) {
+  Config plain = default_config(Kind::sigmoid_threshold);
+  plain.experts = experts;
+  plain.experts_per_token = experts;
+  std::vector<ConfigCase> cases;
+  const auto add = [&](std::string name, auto change) {
+    ConfigCase c{"sigmoid threshold " + std::move(name), plain};
+    change(c.config);
+    cases.push_back(c);
+  };
+  add("0.5", [](Config&) {});
+  add("0.9 exclusive, possibly none", [](Config& c) {
+    c.threshold = 0.9F;
+    c.threshold_inclusive = false;
+    c.min_experts_per_token = 0;
+  });
+  add("renormalised, 2 to 3 experts", [](Config& c) {
+    c.renormalize = true;
+    c.min_experts_per_token = 2;
+    c.experts_per_token = 3;
+  });
+  add("straight through", [](Config& c) { c.gate = Gate::straight_through; });
+  return cases;
+}
+
 std::vector<ConfigCase> null_expert_variants(int experts) {
   const Config plain{.experts = experts, .experts_per_token = 3, .null_experts = experts};
   std::vector<ConfigCase> cases;

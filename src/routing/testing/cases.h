@@ -32,6 +32,7 @@ struct ConfigCase {
 // expert choice.
 std::vector<ConfigCase> top_k_variants(int experts, int k);
 std::vector<ConfigCase> top_p_variants(int experts);
+std::vector<ConfigCase> sigmoid_threshold_variants(int experts);
 std::vector<ConfigCase> expert_choice_variants(int experts, int k);
 // Top-k with null experts: fewer than, as many as and more than experts; K up to all outputs. The
 // logits of a case have router_width() columns.

@@ -150,6 +150,27 @@ OracleDecision oracle_top_p_route(const Config& config, const Inputs& inputs) {
   return decision;
 }
 
+OracleDecision oracle_sigmoid_threshold(const Config& config, const Inputs& inputs) {
+  const auto experts = static_cast<std::size_t>(config.experts);
+  const std::size_t cap = static_cast<std::size_t>(
+      inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token);
+  OracleDecision decision;
+  for (std::size_t n = 0; n < inputs.items; ++n) {
+    const auto logits = inputs.logits.subspan(n * experts, experts);
+    const auto scores = scores_of(Score::sigmoid, logits);
+    std::vector<std::int32_t> taken;
+    for (const std::int32_t e : oracle_top_k(logits, experts)) {
+      const auto score = static_cast<float>(scores[static_cast<std::size_t>(e)]);
+      const bool reached =
+          config.threshold_inclusive ? score >= config.threshold : score > config.threshold;
+      const bool needed = taken.size() < static_cast<std::size_t>(config.min_experts_per_token);
+      if (taken.size() < cap && (reached || needed)) taken.push_back(e);
+    }
+    decision.push_back(weigh(config, logits, taken));
+  }
+  return decision;
+}
+
 OracleDecision oracle_expert_choice(const Config& config, const Inputs& inputs) {
   const auto experts = static_cast<std::size_t>(config.experts);
   const auto k = static_cast<std::size_t>(config.experts_per_token);
@@ -181,6 +202,7 @@ OracleDecision oracle_expert_choice(const Config& config, const Inputs& inputs) 
 
 OracleDecision oracle_route(const Config& config, const Inputs& inputs) {
   if (config.kind == Kind::top_p) return oracle_top_p_route(config, inputs);
+  if (config.kind == Kind::sigmoid_threshold) return oracle_sigmoid_threshold(config, inputs);
   return config.kind == Kind::expert_choice ? oracle_expert_choice(config, inputs)
                                             : oracle_top_k_route(config, inputs);
 }
