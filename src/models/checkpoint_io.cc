@@ -20,13 +20,6 @@ std::string in_directory(const std::string& directory, const char* file) {
   return directory + (directory.ends_with('/') ? "" : "/") + file;
 }
 
-// A weight under its name in a file. The tensor is a view of the model's parameter: an expert is a
-// slice of its bank.
-struct NamedWeight {
-  std::string name;
-  torch::Tensor tensor;
-};
-
 void list_attention(const DecoderLayerImpl& layer, int l, const WeightNames& names,
                     std::vector<NamedWeight>& list) {
   const auto add = [&](const char* part, const torch::Tensor& tensor) {
@@ -68,7 +61,8 @@ void list_moe(const MoeLayerImpl& moe, int l, const WeightNames& names,
   add(names.shared_gate(l), moe.shared_gate);
 }
 
-// Every weight of the model once, in file order. Loading writes through it, saving reads.
+}  // namespace
+
 std::vector<NamedWeight> list_weights(const Decoder& model, const WeightNames& names) {
   std::vector<NamedWeight> list;
   list.push_back({names.embedding(), model.embedding.detach()});
@@ -89,6 +83,8 @@ std::vector<NamedWeight> list_weights(const Decoder& model, const WeightNames& n
   if (model.output.defined()) list.push_back({names.output(), model.output.detach()});
   return list;
 }
+
+namespace {
 
 torch::ScalarType torch_type(DType dtype) {
   switch (dtype) {

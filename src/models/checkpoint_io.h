@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "switchyard/file_system.h"
 #include "switchyard/model_config.h"
@@ -21,6 +22,15 @@ std::shared_ptr<Decoder> load_model(FileSystem& fs, const std::string& directory
 // Into an existing model, converting to its dtype and device. On error the model may be partly
 // overwritten.
 void load_weights(FileSystem& fs, const std::string& directory, Decoder& model);
+
+// A weight under its name in a file. The tensor is a view of the model's parameter: an expert is a
+// slice of its bank.
+struct NamedWeight {
+  std::string name;
+  torch::Tensor tensor;
+};
+// Every weight of the model once, in file order. Loading writes through it, saving reads.
+std::vector<NamedWeight> list_weights(const Decoder& model, const WeightNames& names);
 
 struct SaveOptions {
   DType dtype = DType::f32;  // f32 or bf16; routers and selection biases stay f32 if the family's

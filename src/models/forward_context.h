@@ -61,7 +61,7 @@ struct LayerRoute : RouterOutput {
 
 // A term to add to the objective: coefficient * value.
 struct LossTerm {
-  std::string name;  // "balance", "z", "importance"
+  std::string name;  // "balance", "z", "importance", "entropy"
   int layer = 0;
   torch::Tensor value;  // scalar, without its coefficient
   double coefficient = 0;
@@ -97,7 +97,8 @@ class ForwardContext {
   // Whether routers with Config::soft_training mix all outputs; unset: as `training`.
   std::optional<bool> soft;
 
-  // K of this pass for one layer: the innermost override, or the config's. Between 1 and E.
+  // K of this pass for one layer: the innermost override, or the config's. Between 1 and `experts`,
+  // null experts among them.
   int experts_per_token(int layer, int configured, int experts) const;
 
   // Overrides K as long as it lives, for all layers or one. Scopes nest; the last one wins.

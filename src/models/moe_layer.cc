@@ -7,15 +7,24 @@
 namespace switchyard::models {
 namespace {
 
-void report(const RouterOutput& output, const RouterImpl& router, int layer, int k, bool forced,
-            ForwardContext& context) {
+// The router's settings as this pass has them.
+routing::Config settings_in_force(const routing::Config& own, const ForwardContext& context) {
+  routing::Config config = own;
+  if (context.balance_coefficient) {
+    config.losses.balance_coefficient = static_cast<float>(*context.balance_coefficient);
+  }
+  return config;
+}
+
+void report(const RouterOutput& output, const RouterImpl& router, const routing::Config& config,
+            int layer, int k, bool forced, ForwardContext& context) {
   LayerRoute route;
   static_cast<RouterOutput&>(route) = output;
   route.layer = layer;
   route.forced = forced;
   context.routes.push_back(std::move(route));
 
-  const auto& losses = router.config().losses;
+  const auto& losses = config.losses;
   const auto add = [&](const char* name, const torch::Tensor& value, double coefficient) {
     if (value.defined() && coefficient != 0)
       context.losses.push_back({name, layer, value, coefficient});
@@ -23,6 +32,7 @@ void report(const RouterOutput& output, const RouterImpl& router, int layer, int
   add("balance", output.losses.balance, losses.balance_coefficient);
   add("z", output.losses.z, losses.z_coefficient);
   add("importance", output.losses.importance, losses.importance_coefficient);
+  add("entropy", output.losses.entropy, losses.entropy_coefficient);
 
   if (!context.training || !torch::GradMode::is_enabled() || !router.weight.defined()) return;
   if (!router.weight.requires_grad()) {
@@ -30,7 +40,7 @@ void report(const RouterOutput& output, const RouterImpl& router, int layer, int
                                fmt::format("the router of layer {} is frozen", layer)});
     return;
   }
-  auto effective = router.config();
+  auto effective = config;
   effective.experts_per_token = k;
   const bool by_gate =
       output.weights.requires_grad() && (forced || routing::gate_has_gradient(effective));
@@ -74,9 +84,10 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& x, const torch::Tensor&
   // Evaluation names items by position, as a runtime that decodes token by token does; training
   // draws anew for every item.
   if (!context.training) inputs.item_ids = torch::arange(length, tokens.options()).repeat({batch});
-  const auto& config = config_.router;
-  inputs.experts_per_token =
-      context.experts_per_token(layer_, config.experts_per_token, config.experts);
+  const auto config = settings_in_force(config_.router, context);
+  inputs.config = &config;
+  inputs.experts_per_token = context.experts_per_token(layer_, config.experts_per_token,
+                                                       config.experts + config.null_experts);
   if (context.forced) {
     const auto forced = context.forced->layer(layer_, layers_, batch, length, config.experts);
     inputs.forced = forced.experts.to(x.device());
@@ -89,7 +100,8 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& x, const torch::Tensor&
                     .recurrent = context.recurrent};
   const auto route = router->forward(items, inputs, state);
   context.recurrent = state.recurrent;
-  report(route, *router, layer_, inputs.experts_per_token, context.forced.has_value(), context);
+  report(route, *router, config, layer_, inputs.experts_per_token, context.forced.has_value(),
+         context);
 
   const auto slots = torch::where(route.indices < 0, route.indices,
                                   expert_map.index({route.indices.clamp_min(0)}));

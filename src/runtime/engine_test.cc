@@ -61,6 +61,17 @@ std::vector<NamedConfig> all_configs() {
           {"top_1", with_router([](routing::Config& r) {
              r.experts_per_token = 1;
              r.renormalize = false;
+           })},
+          {"top_p", with_router([](routing::Config& r) {
+             r = routing::default_config(routing::Kind::top_p);
+             r.experts_per_token = r.experts;
+             r.threshold = 0.5F;
+           })},
+          // Some tokens skip the layer.
+          {"null_experts", with_router([](routing::Config& r) { r.null_experts = 8; })},
+          {"null_experts_above_e", with_router([](routing::Config& r) {
+             r.experts_per_token = 10;
+             r.null_experts = 12;
            })}};
 }
 
@@ -131,6 +142,48 @@ TEST_F(EngineTest, BudgetPolicyPrefetchThreadsAndBatchSizeDoNotChangeABit) {
       }
     }
   }
+}
+
+TEST_F(EngineTest, RoutersWithAVariableNumberOfExpertsGiveTheSameBitsUnderEveryBudget) {
+  for (const NamedConfig& c : all_configs()) {
+    if (!c.name.starts_with("top_p") && !c.name.starts_with("null")) continue;
+    const std::string path = write(c.config);
+    const auto tokens = some_tokens(c.config.vocab, 40);
+    const auto expected = all_logits(path, tokens);
+    for (const double share : {0.1, 0.25, 0.5}) {
+      for (const int batch : {1, 7, 64}) {
+        const ModelOptions options{.expert_share = share, .max_batch_tokens = batch};
+        EXPECT_EQ(all_logits(path, tokens, options, 2), expected) << c.name << " " << share;
+      }
+    }
+  }
+}
+
+TEST_F(EngineTest, NullExpertsReadNothing) {
+  // K = 1 and as many nulls as experts: about half of the tokens skip the layer.
+  const auto config = with_router([](routing::Config& r) {
+    r.experts_per_token = 1;
+    r.null_experts = 8;
+  });
+  const auto model = Model::open(fs_, write(config), {.prefetch = Prefetch::off});
+  Engine engine(model, {.threads = 1});
+  Session session = engine.new_session();
+  const auto tokens = some_tokens(96, 60);
+  std::uint64_t chosen = 0;
+  std::uint64_t nulls = 0;
+  const StepOptions options{.on_route = [&](const RouteRecord& record) {
+    chosen += record.decision->assignments();
+    nulls += record.decision->null_count;
+  }};
+  for (const std::int32_t& t : tokens) {
+    const StepInput input{.session = &session, .tokens = {&t, 1}};
+    engine.step(std::span(&input, 1), options);
+  }
+  EXPECT_EQ(chosen + nulls, 60U);
+  EXPECT_GT(nulls, 5U);
+  EXPECT_GT(chosen, 5U);
+  const experts::CacheStats stats = model->expert_stats();
+  EXPECT_EQ(stats.hits + stats.misses + stats.late_hits, chosen);
 }
 
 TEST_F(EngineTest, ReadsTheSameFromAPackAndInPlaceAndWithEitherReader) {

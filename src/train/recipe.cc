@@ -24,6 +24,7 @@ const std::vector<std::string> kActivations = {"silu", "gelu", "gelu_tanh", "rel
 const std::vector<std::string> kOptimizers = {"adamw", "adam", "sgd"};
 const std::vector<std::string> kValueSchedules = {"linear", "cosine", "exponential", "multi_step",
                                                   "points"};
+const std::vector<std::string> kNullInits = {"copy", "normal"};
 const std::vector<std::string> kSchedules = {"cosine", "linear", "constant"};
 
 template <typename Enum>
@@ -188,6 +189,7 @@ TrainRecipe read_train(const TomlDocument& document) {
   in.get("log_every", out.log_every, 1, std::numeric_limits<int>::max());
   in.get("threads", out.threads, 0, 4096);
   in.get("from", out.from);
+  choose(in, "null_init", kNullInits, out.null_init);
   in.get("only_router", out.only_router);
   in.finish();
   if ((out.steps > 0) == (out.tokens > 0)) {
@@ -414,6 +416,7 @@ std::string to_toml(const Recipe& recipe) {
   out.put("log_every", train.log_every);
   out.put("threads", train.threads);
   out.put("from", train.from);
+  out.put("null_init", kNullInits[static_cast<std::size_t>(train.null_init)]);
   out.put("only_router", train.only_router);
 
   out.section("output");

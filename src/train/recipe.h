@@ -60,6 +60,8 @@ struct DataRecipe {
 enum class OptimizerKind { adamw, adam, sgd };
 enum class ScheduleKind { cosine, linear, constant };
 
+enum class NullInit { copy, normal };
+
 struct OptimizerRecipe {
   OptimizerKind kind = OptimizerKind::adamw;
   double lr = 1e-3;
@@ -103,7 +105,8 @@ struct TrainRecipe {
   // A model directory whose weights the run starts from; empty: random weights. What the model of
   // this recipe has besides (null experts, a router, experts made of a dense FFN) is made from it.
   std::string from;
-  bool only_router = false;  // all weights but the routers' stay as they are
+  NullInit null_init = NullInit::copy;  // with `from`: rows that a router gets for null experts
+  bool only_router = false;             // all weights but the routers' stay as they are
 
   bool operator==(const TrainRecipe&) const = default;
 };

@@ -12,6 +12,7 @@
 #include "switchyard/error.h"
 
 #include "base/check.h"
+#include "models/adapt_weights.h"
 #include "models/checkpoint_io.h"
 #include "train/checkpoint.h"
 #include "train/corpus.h"
@@ -44,6 +45,41 @@ std::string hash_of(const std::vector<NamedTensor>& tensors) {
   return fmt::format("{:016x}", hash);
 }
 
+// A model can only go on with the tokenizer it was trained with.
+Recipe with_source_tokenizer(Recipe recipe) {
+  if (!recipe.train.from.empty() && recipe.data.tokenizer.empty()) {
+    recipe.data.tokenizer = recipe.train.from + "/tokenizer.json";
+  }
+  return recipe;
+}
+
+void check_source_vocabulary(FileSystem& fs, const Recipe& recipe, int vocab) {
+  if (recipe.train.from.empty()) return;
+  const int source = read_model_config(fs, recipe.train.from).vocab;
+  if (source == vocab) return;
+  throw Error({.what = fmt::format("the tokenizer has {} tokens, the model to start from {}", vocab,
+                                   source),
+               .where = "[data] tokenizer",
+               .expected = "the tokenizer of " + recipe.train.from,
+               .fix = "leave data.tokenizer away"});
+}
+
+// With c = m / E copies of every expert's row, an item starts with the best ceil(K / (c + 1)).
+std::string describe_null_experts(const routing::Config& router, const TrainRecipe& train) {
+  const int outputs = router.experts + router.null_experts;
+  std::string line = fmt::format(
+      "{} experts and {} null experts, {} choices an item: the balance loss aims at {:.3f} experts",
+      router.experts, router.null_experts, router.experts_per_token,
+      static_cast<double>(router.experts_per_token) * router.experts / outputs);
+  if (!train.from.empty() && train.null_init == NullInit::copy &&
+      router.null_experts % router.experts == 0) {
+    const int group = router.null_experts / router.experts + 1;
+    line +=
+        fmt::format("; copied rows start with {}", (router.experts_per_token + group - 1) / group);
+  }
+  return line;
+}
+
 // One run in one directory. Everything a checkpoint holds is in state_, model_ and nothing else.
 class Run {
  public:
@@ -62,6 +98,7 @@ class Run {
 
  private:
   void start();
+  void start_from_source();
   void restore(std::int64_t step);
   void train_one_step();
   bool due(int every) const { return every > 0 && state_.step % every == 0; }
@@ -118,6 +155,7 @@ void Run::start() {
   remove_unfinished(fs_, directory_.best());
   if (recipe_.router) models::require_trainable(*recipe_.router, recipe_.name + ": [router]");
   if (steps.empty()) {
+    start_from_source();
     write_file_atomically(fs_, directory_.recipe(), to_toml(recipe_));
   } else {
     check_same_recipe(fs_, directory_.recipe(), recipe_);
@@ -137,6 +175,9 @@ void Run::start() {
                  {"steps", total_steps_},
                  {"gemm_gflops", peak_gflops_}});
   }
+  if (recipe_.router && recipe_.router->null_experts > 0) {
+    options_.say(describe_null_experts(*recipe_.router, recipe_.train));
+  }
   options_.say(
       fmt::format("{} weights, {} active for a token; {} training tokens, {} steps of {} tokens "
                   "({:.1f} epochs)",
@@ -144,6 +185,18 @@ void Run::start() {
                   total_steps_, recipe_.tokens_per_step(),
                   static_cast<double>(total_steps_ * recipe_.tokens_per_step()) /
                       static_cast<double>(corpus_.train.size())));
+}
+
+// A run that goes on has its weights from the checkpoint.
+void Run::start_from_source() {
+  if (recipe_.train.from.empty()) return;
+  const models::AdaptOptions adapt = {.copy_null_rows = recipe_.train.null_init == NullInit::copy};
+  check_source_vocabulary(fs_, recipe_, corpus_.vocab());
+  options_.say("starting from " + recipe_.train.from);
+  for (const std::string& line :
+       models::adapt_weights(fs_, recipe_.train.from, model_.master(), adapt)) {
+    options_.say(line);
+  }
 }
 
 void Run::restore(std::int64_t step) {
@@ -335,7 +388,7 @@ RunResult Run::finish() {
 RunResult run_training(FileSystem& fs, const Recipe& recipe, const RunOptions& options) {
   set_torch_threads(recipe.train.threads);
   fs.create_directories(recipe.output.directory);
-  return Run(fs, recipe, options)();
+  return Run(fs, with_source_tokenizer(recipe), options)();
 }
 
 }  // namespace switchyard::train

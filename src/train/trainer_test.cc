@@ -62,6 +62,52 @@ void expect_same_end(FileSystem& fs, const RunResult& result, const std::string&
   EXPECT_EQ(story(fs), uninterrupted().lines) << when;
 }
 
+TEST(Trainer, StartsFromAnotherModelsWeights) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  run(fs, tiny_recipe());
+  // Without learning anything, the model ends where it began.
+  const std::vector<std::string> changes = {"train.from=run/model",       "output.directory=tuned",
+                                            "model.family=switchyard",    "router.null_experts=4",
+                                            "router.experts_per_token=3", "train.lr=0.0",
+                                            "train.weight_decay=0.0",     "train.steps=2",
+                                            "train.checkpoint_every=1"};
+  std::vector<std::string> said;
+  RunOptions options;
+  options.say = [&](const std::string& line) { said.push_back(line); };
+  const RunResult tuned = run_training(fs, tiny_recipe(changes), options);
+  EXPECT_NEAR(tuned.valid_loss, uninterrupted().result.valid_loss, 1e-5);
+  EXPECT_THAT(said, Contains("router gets rows for null experts: 2 weights"));
+  EXPECT_THAT(said, Contains("4 experts and 4 null experts, 3 choices an item: the balance loss "
+                             "aims at 1.500 experts; copied rows start with 2"));
+  EXPECT_THAT(read_file(fs, "tuned/recipe.toml"), HasSubstr("run/model/tokenizer.json"));
+  EXPECT_EQ(read_file(fs, "tuned/model/tokenizer.json"), read_file(fs, "run/model/tokenizer.json"));
+
+  // A run that goes on keeps its own weights.
+  auto longer = changes;
+  longer[5] = "train.lr=1e-2";
+  longer[3] = "router.null_experts=8";
+  longer.push_back("output.directory=again");
+  const RunResult whole = run(fs, tiny_recipe(longer));
+  RunOptions resume;
+  resume.resume = true;
+  fs.remove("again/result.json");
+  EXPECT_EQ(run_training(fs, tiny_recipe(longer), resume).weights_hash, whole.weights_hash);
+}
+
+TEST(Trainer, AnotherTokenizerThanTheSourcesIsRefused) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  run(fs, tiny_recipe());
+  run(fs, tiny_recipe({"data.vocab=270", "output.directory=other"}));
+  const auto parts = error_of([&] {
+    run(fs, tiny_recipe({"train.from=run/model", "data.tokenizer=other/model/tokenizer.json",
+                         "output.directory=tuned"}));
+  });
+  EXPECT_THAT(parts.what, HasSubstr("the tokenizer has 270 tokens"));
+  EXPECT_EQ(parts.where, "[data] tokenizer");
+}
+
 TEST(Trainer, LearnsAndLeavesWhatItPromises) {
   MemoryFileSystem fs;
   put_text(fs);

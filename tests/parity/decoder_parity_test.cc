@@ -31,17 +31,37 @@ ModelConfig with_kind(routing::Kind kind) {
   return config;
 }
 
+ModelConfig with_router(const routing::Config& router) {
+  auto config = tiny_switchyard();
+  config.moe->router = router;
+  config.moe->router.experts = 8;
+  return config;
+}
+
+routing::Config top_p_router() {
+  auto router = routing::default_config(routing::Kind::top_p);
+  router.experts_per_token = 8;
+  router.threshold = 0.5F;
+  return router;
+}
+
 std::vector<Case> cases() {
-  return {{"llama", tiny_llama()},
-          {"mistral", tiny_mistral()},
-          {"qwen2", tiny_qwen2()},
-          {"mixtral", tiny_mixtral()},
-          {"olmoe", tiny_olmoe()},
-          {"qwen2_moe", tiny_qwen2_moe()},
-          {"qwen3_moe", tiny_qwen3_moe()},
-          {"switchyard", tiny_switchyard()},
-          {"hash", with_kind(routing::Kind::hash)},
-          {"random", with_kind(routing::Kind::random)}};
+  return {
+      {"llama", tiny_llama()},
+      {"mistral", tiny_mistral()},
+      {"qwen2", tiny_qwen2()},
+      {"mixtral", tiny_mixtral()},
+      {"olmoe", tiny_olmoe()},
+      {"qwen2_moe", tiny_qwen2_moe()},
+      {"qwen3_moe", tiny_qwen3_moe()},
+      {"switchyard", tiny_switchyard()},
+      {"hash", with_kind(routing::Kind::hash)},
+      {"random", with_kind(routing::Kind::random)},
+      {"top_p", with_router(top_p_router())},
+      {"null_experts", with_router({.experts_per_token = 3, .null_experts = 8})},
+      {"null_experts_above_e", with_router({.experts_per_token = 10,
+                                            .null_experts = 12,
+                                            .null_weights = routing::NullWeights::all_selected})}};
 }
 
 std::vector<std::int32_t> some_tokens(const ModelConfig& config, int count) {

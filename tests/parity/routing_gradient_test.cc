@@ -66,6 +66,8 @@ torch::Tensor probe(const torch::Tensor& weights) {
 
 TEST(RoutingGradient, WeightsOfEveryVariantMatchFiniteDifferences) {
   auto cases = routing::testing::top_k_variants(8, 3);
+  for (auto& c : routing::testing::top_p_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::null_expert_variants(8)) cases.push_back(c);
   for (auto& c : routing::testing::expert_choice_variants(8, 3)) cases.push_back(c);
   for (const auto& c : cases) {
     // Modes that are constant forward have no finite difference; they are tested below.
@@ -76,23 +78,88 @@ TEST(RoutingGradient, WeightsOfEveryVariantMatchFiniteDifferences) {
     const auto f = [&](const torch::Tensor& logits) {
       return probe(twin(c.config, logits).weights);
     };
-    EXPECT_LT(gradient_error(f, spread_logits(5, 8)), 1e-6) << c.name;
+    EXPECT_LT(gradient_error(f, spread_logits(5, routing::router_width(c.config))), 1e-6) << c.name;
   }
 }
 
 TEST(RoutingGradient, EveryLossMatchesFiniteDifferences) {
   for (const auto score : {routing::Score::softmax, routing::Score::sigmoid}) {
-    const Config config{
-        .experts = 8,
-        .experts_per_token = 2,
-        .score = score,
-        .losses = {
-            .balance_coefficient = 1.0F, .z_coefficient = 1.0F, .importance_coefficient = 1.0F}};
-    for (const auto term : {&RouterLosses::balance, &RouterLosses::z, &RouterLosses::importance}) {
+    const Config config{.experts = 8,
+                        .experts_per_token = 2,
+                        .score = score,
+                        .losses = {.balance_coefficient = 1.0F,
+                                   .z_coefficient = 1.0F,
+                                   .importance_coefficient = 1.0F,
+                                   .entropy_coefficient = 1.0F}};
+    for (const auto term : {&RouterLosses::balance, &RouterLosses::z, &RouterLosses::importance,
+                            &RouterLosses::entropy}) {
       const auto f = [&](const torch::Tensor& logits) { return twin(config, logits).losses.*term; };
       EXPECT_LT(gradient_error(f, spread_logits(5, 8)), 1e-6);
     }
   }
+}
+
+// The loss of the model moves null experts' logits only where they share in the weights.
+TEST(RoutingGradient, NullLogitsAreTrainedByTheBalanceLossAlone) {
+  Config config{.experts = 4,
+                .experts_per_token = 4,
+                .null_experts = 4,
+                .losses = {.balance_coefficient = 1.0F}};
+  const auto logits = spread_logits(20, 8).requires_grad_(true);
+  const auto nulls_of = [](const torch::Tensor& gradient) {
+    return gradient.narrow(1, 4, 4).abs().max().item<double>();
+  };
+  const auto out = twin(config, logits);
+  const auto by_weights =
+      torch::autograd::grad({probe(out.weights)}, {logits}, {}, /*retain_graph=*/true)[0];
+  EXPECT_EQ(nulls_of(by_weights), 0.0);
+  EXPECT_GT(by_weights.abs().max().item<double>(), 1e-3);
+  // An item with at most one expert tells the router nothing.
+  const auto few = (out.indices >= 0).sum(1) <= 1;
+  EXPECT_GT(few.sum().item<std::int64_t>(), 0);
+  EXPECT_EQ(by_weights.index({few}).abs().max().item<double>(), 0.0);
+
+  EXPECT_GT(nulls_of(torch::autograd::grad({out.losses.balance}, {logits})[0]), 1e-4);
+  config.null_weights = routing::NullWeights::all_selected;
+  EXPECT_GT(nulls_of(torch::autograd::grad({probe(twin(config, logits).weights)}, {logits})[0]),
+            1e-3);
+}
+
+// Raw weights: a single expert still trains the router, and every row of it.
+TEST(RoutingGradient, TopPTrainsEveryLogitEvenWithOneExpertAnItem) {
+  Config config = routing::default_config(Kind::top_p);
+  config.experts = config.experts_per_token = 8;
+  config.threshold = 0.05F;
+  const auto logits = spread_logits(5, 8).requires_grad_(true);
+  const auto out = twin(config, logits);
+  EXPECT_EQ(out.indices.size(1), 1);
+  const auto gradient = torch::autograd::grad({out.weights.sum()}, {logits})[0];
+  EXPECT_GT(gradient.abs().min().item<double>(), 0.0);
+}
+
+// No loss of the model at all: random inputs, a linear router, the balance loss.
+TEST(RoutingGradient, TheBalanceLossAloneBringsTheNumberOfExpertsToItsTarget) {
+  const Config config{
+      .experts = 8,
+      .experts_per_token = 3,
+      .null_experts = 8,
+      .losses = {.fraction = routing::LossConfig::Fraction::per_item, .balance_coefficient = 1.0F}};
+  torch::manual_seed(5);
+  Router router(config, 16, 0.3);
+  torch::optim::Adam adam(router->parameters(), torch::optim::AdamOptions(0.01));
+  RouterState state;
+  double experts = 0;
+  constexpr int kSteps = 400, kItems = 1024, kMeasured = 50;
+  for (int step = 0; step < kSteps; ++step) {
+    const auto out = router->forward(torch::randn({kItems, 16}), {}, state);
+    adam.zero_grad();
+    out.losses.balance.backward();
+    adam.step();
+    if (step >= kSteps - kMeasured) {
+      experts += out.counts.sum().item<double>() / kItems / kMeasured;
+    }
+  }
+  EXPECT_NEAR(experts, 3.0 * 8 / 16, 0.02 * 1.5);
 }
 
 TEST(RoutingGradient, StraightThroughIsOneForwardAndProbabilityBackward) {
@@ -133,9 +200,14 @@ TEST(RoutingGradient, RowsWithoutAnyExpertGiveFiniteGradients) {
 // gate_has_gradient() is what the trainer asks; this is what autograd says.
 TEST(RoutingGradient, GateHasGradientTellsTheTruth) {
   for (const int k : {1, 2, 8}) {
-    for (auto c : routing::testing::top_k_variants(8, k > 4 ? 4 : k)) {
+    auto cases = routing::testing::top_k_variants(8, k > 4 ? 4 : k);
+    for (auto& c : routing::testing::top_p_variants(8)) {
+      if (c.config.min_experts_per_token <= k) cases.push_back(c);
+    }
+    for (auto& c : routing::testing::null_expert_variants(8)) cases.push_back(c);
+    for (auto& c : cases) {
       if (c.config.groups == 1) c.config.experts_per_token = k;
-      const auto logits = spread_logits(6, 8).requires_grad_(true);
+      const auto logits = spread_logits(200, routing::router_width(c.config)).requires_grad_(true);
       const auto weights = twin(c.config, logits).weights;
       double largest = 0.0;
       if (weights.requires_grad()) {

@@ -62,6 +62,7 @@ void expect_same(const RouterOutput& got, const Decision& want, const std::strin
     }
   }
   EXPECT_EQ(got.dropped, want.dropped) << what;
+  EXPECT_EQ(got.null_count, want.null_count) << what;
   for (std::size_t e = 0; e < want.counts.size(); ++e) {
     EXPECT_EQ(got.counts[static_cast<std::int64_t>(e)].item<std::int64_t>(), want.counts[e])
         << what;
@@ -70,8 +71,8 @@ void expect_same(const RouterOutput& got, const Decision& want, const std::strin
 
 void expect_same_for(const routing::testing::ConfigCase& c, const std::vector<float>& logits,
                      const std::vector<float>& bias, const std::string& what) {
-  const std::int64_t experts = c.config.experts;
-  const auto items = static_cast<std::int64_t>(logits.size()) / experts;
+  const std::int64_t outputs = routing::router_width(c.config);
+  const auto items = static_cast<std::int64_t>(logits.size()) / outputs;
   const bool biased = c.config.selection_bias;
   routing::State state;
   const auto want = routing::route(
@@ -80,15 +81,27 @@ void expect_same_for(const routing::testing::ConfigCase& c, const std::vector<fl
        .selection_bias = biased ? std::span<const float>(bias) : std::span<const float>(),
        .items = static_cast<std::size_t>(items)},
       state);
-  expect_same(twin(c.config, as_tensor(logits, experts), items,
+  expect_same(twin(c.config, as_tensor(logits, outputs), items,
                    biased ? torch::tensor(bias) : torch::Tensor()),
               want, what);
 }
 
 std::vector<routing::testing::ConfigCase> variants(int experts, int k) {
   auto cases = routing::testing::top_k_variants(experts, k);
+  for (auto& c : routing::testing::top_p_variants(experts)) cases.push_back(c);
   for (auto& c : routing::testing::expert_choice_variants(experts, k)) cases.push_back(c);
   return cases;
+}
+
+TEST(RoutingParity, NullExperts) {
+  for (const auto& c : routing::testing::null_expert_variants(8)) {
+    const auto outputs = static_cast<std::size_t>(routing::router_width(c.config));
+    auto rows = routing::testing::adversarial_logits(9, outputs);
+    rows.push_back({"random", routing::testing::random_logits(60, outputs, 13, 2.0F)});
+    for (const auto& row : rows) {
+      expect_same_for(c, row.logits, {}, c.name + " on " + row.name);
+    }
+  }
 }
 
 TEST(RoutingParity, RandomLogits) {
@@ -113,8 +126,11 @@ TEST(RoutingParity, SelectionOnTheDeviceEqualsSelectionOnTheHost) {
   auto rows = routing::testing::adversarial_logits(9, 8);
   rows.push_back({"random", routing::testing::random_logits(50, 8, 5, 2.0F)});
   const auto bias = torch::linspace(-0.2, 0.2, 8);
+  auto cases = routing::testing::top_k_variants(8, 3);
+  for (auto& c : routing::testing::top_p_variants(8)) cases.push_back(c);
+  cases.push_back({"null experts", {.experts = 5, .experts_per_token = 4, .null_experts = 3}});
   for (const auto& row : rows) {
-    for (const auto& c : routing::testing::top_k_variants(8, 3)) {
+    for (const auto& c : cases) {
       if (!can_choose_on_device(c.config)) continue;
       const auto logits = as_tensor(row.logits, 8);
       const ChooseInputs inputs{.logits = logits,
@@ -190,6 +206,50 @@ TEST(RoutingParity, Losses) {
       }
     }
   }
+}
+
+TEST(RoutingParity, LossesOfTopPAndOfNullExperts) {
+  auto cases = routing::testing::top_p_variants(8);
+  for (auto& c : routing::testing::null_expert_variants(8)) {
+    cases.push_back(c);
+    c.config.losses.null_balance = routing::LossConfig::NullBalance::individual;
+    c.name += ", individual balance";
+    cases.push_back(c);
+  }
+  for (auto& c : cases) {
+    if (c.config.gate != routing::Gate::probability) continue;
+    c.config.losses.balance_coefficient = 1.0F;
+    c.config.losses.importance_coefficient = 0.1F;
+    c.config.losses.entropy_coefficient = 0.5F;
+    for (const auto fraction :
+         {routing::LossConfig::Fraction::per_assignment, routing::LossConfig::Fraction::per_item}) {
+      c.config.losses.fraction = fraction;
+      const auto outputs = routing::router_width(c.config);
+      const auto logits =
+          routing::testing::random_logits(50, static_cast<std::size_t>(outputs), 9, 2.0F);
+      routing::State state;
+      const auto want = routing::router_losses(
+          c.config, logits, routing::route(c.config, {.logits = logits, .items = 50}, state));
+      const auto got = twin(c.config, as_tensor(logits, outputs), 50).losses;
+      EXPECT_NEAR(got.balance.item<double>(), want.balance, 1e-5 * want.balance) << c.name;
+      EXPECT_NEAR(got.entropy.item<double>(), want.entropy, 1e-5) << c.name;
+      EXPECT_NEAR(got.importance.item<double>(), want.importance, 1e-5) << c.name;
+      EXPECT_NEAR(got.total(c.config.losses).item<double>(), want.total(c.config.losses), 1e-4);
+    }
+  }
+}
+
+TEST(RoutingParity, PaddingIsLeftOutOfNullsAndTheirBalance) {
+  const Config config{.experts = 4,
+                      .experts_per_token = 6,
+                      .null_experts = 4,
+                      .losses = {.balance_coefficient = 1.0F, .entropy_coefficient = 1.0F}};
+  const auto logits = as_tensor(routing::testing::random_logits(20, 8, 2, 3.0F), 8);
+  const auto short_one = twin(config, logits.narrow(0, 0, 12), 12);
+  const auto padded = twin(config, logits, 20, {}, {.mask = torch::arange(20) < 12});
+  EXPECT_EQ(padded.null_count, short_one.null_count);
+  EXPECT_TRUE(torch::allclose(padded.losses.balance, short_one.losses.balance));
+  EXPECT_TRUE(torch::allclose(padded.losses.entropy, short_one.losses.entropy));
 }
 
 TEST(RoutingParity, LossesCountTheChoiceBeforeCapacity) {

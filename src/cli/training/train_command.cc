@@ -89,12 +89,18 @@ int run_train(const Arguments& arguments, const std::stop_token& stop) {
       "examples:\n"
       "  switchyard train recipes/demo-moe.toml --set data.train=book.txt\n"
       "  switchyard train recipes/demo-moe.toml --set data.train=book.txt --resume\n"
+      "  switchyard train recipes/demo-moe.toml --from runs/demo-moe/model --set "
+      "model.family=switchyard "
+      "--set router.null_experts=8 --set router.experts_per_token=3 --set data.train=book.txt "
+      "--out "
+      "runs/null\n"
       "  switchyard train recipes/wikitext2-moe.toml --set train.seed=2 --out runs/seed2 --threads "
       "2");
   std::string recipe_path;
   std::vector<std::string> overrides;
   std::string device = "cpu";
   std::string out;
+  std::string from;
   bool resume = false;
   int threads = -1;
   app.add_option("RECIPE", recipe_path, "the recipe (docs/formats/recipe.md)")->required();
@@ -102,12 +108,15 @@ int run_train(const Arguments& arguments, const std::stop_token& stop) {
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--device", device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--from", from,
+                 "start from the weights of this model directory instead of random ones");
   app.add_flag("--resume", resume, "go on from the last checkpoint in the run directory");
   app.add_option("--out", out,
                  "run directory (default: output.directory of the recipe, or runs/NAME)");
   app.add_option("--threads", threads, "threads, 0: one a core")->check(CLI::Range(0, 4096));
   if (!parse_flags(app, arguments)) return kDone;
 
+  if (!from.empty()) overrides.push_back("train.from=" + toml_string(from));
   if (!out.empty()) overrides.push_back("output.directory=" + toml_string(out));
   if (threads >= 0) overrides.push_back(fmt::format("train.threads={}", threads));
   FileSystem& fs = real_file_system();

@@ -14,7 +14,8 @@
 namespace switchyard::models {
 
 struct Choice {
-  torch::Tensor indices;  // [N, K'] int64, best first, routing::kNoExpert where there is none
+  // [N, K'] int64, best first, routing::kNoExpert where there is none; null experts are E and above
+  torch::Tensor indices;
   // [N, K'] bool: lost to capacity, whether dropped (the entry of indices stays) or never given a
   // place (it is kNoExpert); undefined: none is.
   torch::Tensor lost;
@@ -38,7 +39,7 @@ Choice choose(const routing::Config& config, const ChooseInputs& inputs, const R
 Choice choose_on_host(const routing::Config& config, const ChooseInputs& inputs,
                       const RouterState& state);
 
-// Top-k without next_expert, on the device where the logits are.
+// Top-k without next_expert, and top-p, on the device where the logits are.
 bool can_choose_on_device(const routing::Config& config);
 Choice choose_on_device(const routing::Config& config, const ChooseInputs& inputs,
                         const RouterState& state);

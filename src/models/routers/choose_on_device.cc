@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 
 #include "switchyard/error.h"
@@ -5,6 +6,7 @@
 #include "base/check.h"
 #include "models/routers/choose.h"
 #include "routing/capacity.h"
+#include "routing/top_p.h"
 
 namespace switchyard::models {
 namespace {
@@ -39,6 +41,22 @@ torch::Tensor selection_keys(const routing::Config& config, const torch::Tensor&
   return keys.masked_fill(~open, -std::numeric_limits<double>::infinity());
 }
 
+// Rules as in routing/top_p.h; as wide as the item with the most experts.
+torch::Tensor choose_top_p(const routing::Config& config, const torch::Tensor& logits, int cap) {
+  const int limit = routing::top_p_limit(config, cap);
+  auto indices = best(logits, limit);
+  if (config.threshold >= 1.0F) return indices;
+  const auto sums =
+      logits.softmax(1).gather(1, indices).to(torch::kFloat64).cumsum(1).to(torch::kFloat32);
+  const auto reached =
+      config.threshold_inclusive ? sums >= config.threshold : sums > config.threshold;
+  const auto taken = ((~reached).sum(1, /*keepdim=*/true) + 1)
+                         .clamp(std::min(config.min_experts_per_token, limit), limit);
+  const auto place = torch::arange(limit, indices.options());
+  indices = indices.masked_fill(place >= taken, routing::kNoExpert);
+  return taken.numel() == 0 ? indices : indices.narrow(1, 0, taken.max().item<std::int64_t>());
+}
+
 void check_finite(const torch::Tensor& logits) {
   const auto finite = torch::isfinite(logits);
   if (finite.all().item<bool>()) return;
@@ -56,7 +74,8 @@ void check_finite(const torch::Tensor& logits) {
 bool can_choose_on_device(const routing::Config& config) {
   const bool sequential =
       config.capacity_factor > 0.0F && config.overflow == routing::Overflow::next_expert;
-  return config.kind == routing::Kind::top_k && !sequential;
+  return (config.kind == routing::Kind::top_k || config.kind == routing::Kind::top_p) &&
+         !sequential;
 }
 
 Choice choose_on_device(const routing::Config& config, const ChooseInputs& inputs,
@@ -65,6 +84,10 @@ Choice choose_on_device(const routing::Config& config, const ChooseInputs& input
   check_finite(inputs.logits);
   const int k = inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token;
   Choice choice;
+  if (config.kind == routing::Kind::top_p) {
+    choice.indices = choose_top_p(config, inputs.logits, k);
+    return choice;
+  }
   choice.indices = best(selection_keys(config, inputs.logits, inputs.selection_bias), k);
 
   const auto capacity = routing::expert_capacity(config, static_cast<std::size_t>(inputs.items), k);

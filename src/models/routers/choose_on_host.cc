@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "models/routers/choose.h"
 #include "routing/capacity.h"
+#include "routing/top_k.h"
 
 namespace switchyard::models {
 namespace {
@@ -66,7 +67,7 @@ Choice choose_on_host(const routing::Config& config, const ChooseInputs& inputs,
   }
 
   // Dropping happens after the weights are made, so the choice before it is needed, too.
-  routing::Config before_drop = config;
+  routing::Config before_drop = config.null_experts > 0 ? routing::listing_nulls(config) : config;
   const bool drops = config.capacity_factor > 0.0F && config.overflow == routing::Overflow::drop;
   if (drops) before_drop.capacity_factor = 0.0F;
 
@@ -82,7 +83,9 @@ Choice choose_on_host(const routing::Config& config, const ChooseInputs& inputs,
                                        pure);
   const int k = inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token;
   Choice choice;
-  choice.indices = to_indices(decision, config.kind == routing::Kind::expert_choice ? 1 : k);
+  const bool fixed =
+      config.kind != routing::Kind::expert_choice && config.kind != routing::Kind::top_p;
+  choice.indices = to_indices(decision, fixed ? k : 1);
   if (drops) {
     const auto capacity =
         routing::expert_capacity(config, static_cast<std::size_t>(inputs.items), k);

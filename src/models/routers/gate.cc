@@ -26,16 +26,23 @@ torch::Tensor router_probs(routing::Score score, const torch::Tensor& logits) {
 
 torch::Tensor gate_values(const routing::Config& config, const torch::Tensor& logits,
                           const torch::Tensor& probs, const torch::Tensor& indices) {
-  const auto valid = indices >= 0;
+  const auto taken = indices >= 0;
+  const bool nulls = config.null_experts > 0;
+  const auto valid = nulls ? taken.logical_and(indices < config.experts) : taken;
   if (!logits.defined()) return equal_shares(valid).to(torch::kFloat32);
 
   const auto safe = indices.clamp_min(0);
   const bool normal = config.renormalize || config.softmax_after_selection;
-  if (config.score == routing::Score::softmax) {
-    return normal ? softmax_over(logits.gather(1, safe), valid) : probs.gather(1, safe) * valid;
+  if (!normal) {
+    const auto chosen = config.score == routing::Score::softmax ? probs.gather(1, safe)
+                                                                : logits.gather(1, safe).sigmoid();
+    return chosen * valid;
   }
   const auto chosen = logits.gather(1, safe);
-  return normal ? softmax_over(torch::log_sigmoid(chosen), valid) : chosen.sigmoid() * valid;
+  const auto exponents =
+      config.score == routing::Score::softmax ? chosen : torch::log_sigmoid(chosen);
+  if (config.null_weights == routing::NullWeights::true_only) return softmax_over(exponents, valid);
+  return softmax_over(exponents, taken) * valid;
 }
 
 torch::Tensor apply_gate(const routing::Config& config, const torch::Tensor& g,

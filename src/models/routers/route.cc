@@ -51,10 +51,16 @@ RouterOutput route(const routing::Config& config, const torch::Tensor& logits,
 
   auto valid = choice.indices >= 0;
   out.indices = choice.indices;
-  out.weights = gate_weights(config, inputs, g, valid);
   const auto count = [&](const torch::Tensor& assignments) {
     return inputs.mask.defined() ? assignments.logical_and(inputs.mask.unsqueeze(1)) : assignments;
   };
+  if (config.null_experts > 0) {
+    const auto null = choice.indices >= config.experts;
+    out.null_count = count(null).sum().item<std::int64_t>();
+    valid = valid.logical_and(~null);
+    out.indices = out.indices.masked_fill(null, routing::kNoExpert);
+  }
+  out.weights = gate_weights(config, inputs, g, valid);
   if (choice.lost.defined()) {
     out.dropped = count(choice.lost).sum().item<std::int64_t>();
     valid = valid.logical_and(~choice.lost);

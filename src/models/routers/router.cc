@@ -24,7 +24,8 @@ torch::Tensor RouterImpl::score(const torch::Tensor& x, RouterState& /*state*/) 
 RouterOutput RouterImpl::forward(const torch::Tensor& x, const RouterInputs& inputs,
                                  RouterState& state) {
   SWITCHYARD_CHECK(x.dim() == 2);
-  return route(config_, score(x, state), selection_bias, x.size(0), x.device(), inputs, state);
+  const routing::Config& config = inputs.config != nullptr ? *inputs.config : config_;
+  return route(config, score(x, state), selection_bias, x.size(0), x.device(), inputs, state);
 }
 
 void RouterImpl::update_selection_bias(const torch::Tensor& counts, double rate) {

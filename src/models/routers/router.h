@@ -47,6 +47,8 @@ struct RouterInputs {
   torch::Tensor forced{};
   torch::Tensor forced_weights{};
   int experts_per_token = 0;  // K for this call; 0: Config's
+  // In force instead of the router's own, with the same R: what schedules changed. Borrowed.
+  const routing::Config* config = nullptr;
 };
 
 // Auxiliary losses of one layer, each without its coefficient. Undefined where the coefficient is
@@ -55,6 +57,7 @@ struct RouterLosses {
   torch::Tensor balance{};
   torch::Tensor z{};
   torch::Tensor importance{};
+  torch::Tensor entropy{};
 
   // Sum of coefficient * term; undefined when every coefficient is 0.
   torch::Tensor total(const routing::LossConfig& config) const;

@@ -9,9 +9,9 @@
 
 namespace switchyard::models {
 
-// indices [N, K]: the choice before capacity; g [N, K]: the gate values of it; mask [N] bool or
-// undefined. Only terms with a coefficient are made. The counts in the balance loss are constants;
-// its gradient flows through the probabilities.
+// indices [N, K]: the choice before capacity, null experts among it; g [N, K]: the gate values of
+// it; mask [N] bool or undefined. Only terms with a coefficient are made. The counts in the balance
+// loss are constants; its gradient flows through the probabilities.
 RouterLosses router_losses(const routing::Config& config, const torch::Tensor& logits,
                            const torch::Tensor& probs, const torch::Tensor& indices,
                            const torch::Tensor& g, const torch::Tensor& mask);
