@@ -70,29 +70,75 @@ void route_text(runtime::Engine& engine, std::span<const std::int32_t> tokens,
   }
 }
 
-Table layer_table(const RouteStatistics& routes) {
-  Table table{{"layer"},
-              {"experts/token", "experts_per_token"},
-              {"load entropy", "load_entropy"},
-              {"max/mean load", "imbalance"},
-              {"dead experts", "dead_experts"},
-              {"router entropy", "router_entropy"},
-              {"top probability", "top_probability"},
-              {"load by expert", "load"}};
+std::string load_bars(const LayerRoutes& r) {
   constexpr std::array kShades = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+  std::string bars;
+  const auto most =
+      static_cast<double>(std::max<std::uint64_t>(1, *std::ranges::max_element(r.load.counts())));
+  for (const std::uint64_t n : r.load.counts()) {
+    const double share = static_cast<double>(n) / most;
+    bars += n == 0 ? kShades[0] : kShades[1 + static_cast<std::size_t>(share * 7.0)];
+  }
+  return bars;
+}
+
+Cell class_cell(const ClassLoad& load) {
+  return load.items == 0 ? Cell() : Cell::number(load.experts_per_item(), 2);
+}
+
+// `for_machines`: with the experts per token of each class of tokens, which people see in a table
+// of their own.
+Table layer_table(const RouteStatistics& routes, bool for_machines) {
+  std::vector<Table::Column> columns{{"layer"},
+                                     {"experts/token", "experts_per_token"},
+                                     {"null share", "null_share"},
+                                     {"no expert", "skip_share"},
+                                     {"load entropy", "load_entropy"},
+                                     {"max/mean load", "imbalance"},
+                                     {"load CV", "load_cv"},
+                                     {"dead experts", "dead_experts"},
+                                     {"router entropy", "router_entropy"},
+                                     {"top probability", "top_probability"},
+                                     {"load by expert", "load"}};
+  if (for_machines) {
+    for (const TokenClassName& name : kTokenClassNames)
+      columns.push_back({std::string(name.title), "experts_per_" + std::string(name.key)});
+  }
+  Table table(columns);
   for (const auto& [layer, r] : routes.layers()) {
-    std::string bars;
-    const auto most =
-        static_cast<double>(std::max<std::uint64_t>(1, *std::ranges::max_element(r.load.counts())));
-    for (const std::uint64_t n : r.load.counts()) {
-      const double share = static_cast<double>(n) / most;
-      bars += n == 0 ? kShades[0] : kShades[1 + static_cast<std::size_t>(share * 7.0)];
+    std::vector<Cell> row{Cell(layer),
+                          Cell::number(r.load.experts_per_item(), 2),
+                          Cell::percent(r.load.null_share()),
+                          Cell::percent(r.load.idle_share()),
+                          Cell::percent(r.load.normalized_entropy()),
+                          Cell::number(r.load.imbalance(), 2),
+                          Cell::number(r.load.coefficient_of_variation(), 2),
+                          Cell(r.load.dead_experts().size()),
+                          Cell::percent(r.confidence.normalized_entropy()),
+                          Cell::number(r.confidence.top_probability(), 3),
+                          Cell(load_bars(r))};
+    if (for_machines) {
+      for (const ClassLoad& load : r.by_class) row.push_back(class_cell(load));
     }
-    table.add_row({Cell(layer), Cell::number(r.load.experts_per_item(), 2),
-                   Cell::percent(r.load.normalized_entropy()), Cell::number(r.load.imbalance(), 2),
-                   Cell(r.load.dead_experts().size()),
-                   Cell::percent(r.confidence.normalized_entropy()),
-                   Cell::number(r.confidence.top_probability(), 3), Cell(bars)});
+    table.add_row(row);
+  }
+  return table;
+}
+
+// Experts per token of each class of tokens; the first row counts the tokens.
+Table class_table(const RouteStatistics& routes) {
+  std::vector<Table::Column> columns{{"experts/token in layer"}};
+  for (const TokenClassName& name : kTokenClassNames) columns.push_back({std::string(name.title)});
+  Table table(columns);
+  for (const auto& [layer, r] : routes.layers()) {
+    if (table.rows() == 0) {
+      std::vector<Cell> counts{Cell("tokens")};
+      for (const ClassLoad& load : r.by_class) counts.push_back(Cell(load.items));
+      table.add_row(counts);
+    }
+    std::vector<Cell> row{Cell(std::to_string(layer))};
+    for (const ClassLoad& load : r.by_class) row.push_back(class_cell(load));
+    table.add_row(row);
   }
   return table;
 }
@@ -126,6 +172,7 @@ int run_inspect(const Arguments& arguments, Console& console) {
   const TableFormat table_format = parse_table_format(format, "--output");
 
   std::vector<std::int32_t> tokens;
+  std::vector<TokenClass> classes;
   InspectPage page{.title = model_flags.model, .facts = {}, .tokens = {}, .routed_tokens = 0};
   if (!text_file.empty())
     text = data::read_text(console.files, data::find_data(console.files, text_file));
@@ -134,13 +181,17 @@ int run_inspect(const Arguments& arguments, Console& console) {
     tokens = tokenizer.encode(text);
     if (most_tokens > 0) tokens.resize(std::min(tokens.size(), most_tokens));
     StreamDecoder decoder(tokenizer);
-    for (std::size_t i = 0; i < std::min(tokens.size(), shown_tokens); ++i)
-      page.tokens.push_back(decoder.push(tokens[i]));
+    TokenClassifier classifier;
+    for (const std::int32_t token : tokens) {
+      std::string piece = decoder.push(token);
+      classes.push_back(classifier.next(piece, tokenizer.is_special(token)));
+      if (page.tokens.size() < shown_tokens) page.tokens.push_back(std::move(piece));
+    }
   }
 
   runtime::Engine engine(model_flags.open(console), {.threads = model_flags.threads});
   const runtime::Model& model = engine.model();
-  RouteStatistics routes(model.config(), shown_tokens);
+  RouteStatistics routes(model.config(), std::move(classes), shown_tokens);
   page.facts = facts(model);
   page.routed_tokens = tokens.size();
   if (table_format == TableFormat::text) {
@@ -151,7 +202,9 @@ int run_inspect(const Arguments& arguments, Console& console) {
     route_text(engine, tokens, routes, console);
     if (table_format == TableFormat::text)
       console.out << fmt::format("\nrouting of {} tokens\n", tokens.size());
-    console.out << layer_table(routes).render(table_format);
+    const bool for_machines = table_format == TableFormat::json || table_format == TableFormat::csv;
+    console.out << layer_table(routes, for_machines).render(table_format);
+    if (!for_machines) console.out << '\n' << class_table(routes).render(table_format);
   }
   if (!svg.empty()) write_file_atomically(console.files, svg, load_heat_map(routes));
   if (!html.empty()) {

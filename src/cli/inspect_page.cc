@@ -25,60 +25,100 @@ figure { margin: 0; overflow-x: auto; background: #fff; border-radius: 6px; }
 #tokens span { color: #111; border-radius: 3px; padding: .1rem 0; cursor: default; }
 #tokens span:hover, #tokens span:focus { outline: 2px solid var(--ink); }
 #legend { display: flex; flex-wrap: wrap; gap: .3rem; } #legend button { font: 13px monospace; border: 1px solid #8888;
-       border-radius: 3px; padding: .1rem .5rem; color: #111; cursor: pointer; }
+       border-radius: 3px; padding: .1rem .5rem; color: #111; cursor: pointer; } #legend button[aria-pressed=true] { outline: 2px solid var(--ink); }
 #detail { min-height: 3.2em; font: 13px/1.6 ui-monospace, monospace; color: var(--faint); }
 )";
 
-// Colours go round the wheel by the golden angle, so that neighbouring experts differ.
+// Colours of experts go round the wheel by the golden angle, so that neighbouring experts differ;
+// numbers of experts and entropies get darker as they grow. Each way of colouring sorts tokens into
+// groups, which are the buttons of the legend.
 constexpr const char* kScript = R"(
 const data = JSON.parse(document.getElementById("data").textContent);
-const layer = document.getElementById("layer"), box = document.getElementById("tokens"),
-      legend = document.getElementById("legend"), detail = document.getElementById("detail");
+const layer = document.getElementById("layer"), by = document.getElementById("by"),
+      box = document.getElementById("tokens"), legend = document.getElementById("legend"),
+      detail = document.getElementById("detail");
 let only = -1;
-const colour = e => `hsl(${(e * 137.508) % 360} 70% ${72 + (e % 3) * 7}%)`;
+const wheel = e => `hsl(${(e * 137.508) % 360} 70% ${72 + (e % 3) * 7}%)`;
+const shade = share => `hsl(${210 - 190 * share} 75% ${93 - 38 * share}%)`;
+const most = Math.max(1, ...data.layers.flatMap(l => l.experts.map(e => e.length)));
+const kSteps = 8;
+const ways = {
+  expert: {
+    groups: data.names.map((n, e) => ({label: n, colour: wheel(e)})).concat([{label: "none", colour: "#c9ced8"}]),
+    of: (l, n) => l.experts[n].length ? l.experts[n][0] : data.names.length,
+    has: (l, n, g) => g < data.names.length ? l.experts[n].includes(g) : !l.experts[n].length},
+  count: {
+    groups: Array.from({length: most + 1}, (_, k) => ({label: `${k}`, colour: shade(k / most)})),
+    of: (l, n) => l.experts[n].length},
+  entropy: {
+    groups: Array.from({length: kSteps}, (_, k) => ({label: `${Math.round(100 * k / kSteps)} %`, colour: shade(k / (kSteps - 1))})),
+    of: (l, n) => Math.min(kSteps - 1, Math.floor(l.entropy[n] * kSteps))},
+};
 data.layers.forEach((l, i) => layer.add(new Option(`layer ${l.layer}`, i)));
-for (let e = 0; e < data.experts; ++e) {
-  const b = document.createElement("button");
-  b.textContent = e; b.style.background = colour(e); b.title = `show only tokens of expert ${e}`;
-  b.onclick = () => { only = only === e ? -1 : e; draw(); };
-  legend.append(b);
-}
 const spans = data.tokens.map((text, n) => {
   const s = document.createElement("span");
   s.textContent = text; s.tabIndex = 0;
   s.onmouseenter = s.onfocus = () => {
     detail.textContent = `token ${n} ${JSON.stringify(text)}\n` + data.layers.map(l =>
-      `layer ${l.layer}: ` + l.experts[n].map((e, k) => `${e} (${l.weights[n][k].toFixed(2)})`).join(" ")).join("   ");
+      `layer ${l.layer}: ` + (l.experts[n].map((e, k) => `${data.names[e]} (${l.weights[n][k].toFixed(2)})`).join(" ") || "none") +
+      ` entropy ${Math.round(100 * l.entropy[n])} %`).join("   ");
   };
   box.append(s);
   return s;
 });
 function draw() {
-  const l = data.layers[layer.value];
+  const l = data.layers[layer.value], way = ways[by.value];
+  const has = way.has || ((at, n, g) => way.of(at, n) === g);
+  legend.replaceChildren(...way.groups.map((group, g) => {
+    const b = document.createElement("button");
+    b.textContent = group.label; b.style.background = group.colour;
+    b.setAttribute("aria-pressed", only === g);
+    b.onclick = () => { only = only === g ? -1 : g; draw(); };
+    return b;
+  }));
   spans.forEach((s, n) => {
-    const chosen = l.experts[n];
-    const shown = only < 0 || chosen.includes(only);
-    s.style.background = shown && chosen.length ? colour(only < 0 ? chosen[0] : only) : "transparent";
-    s.style.color = shown && chosen.length ? "#111" : "inherit";
+    const shown = only < 0 || has(l, n, only);
+    s.style.background = shown ? way.groups[only < 0 ? way.of(l, n) : only].colour : "transparent";
+    s.style.color = shown ? "#111" : "inherit";
     s.style.opacity = shown ? 1 : 0.35;
   });
 }
 layer.onchange = draw;
+by.onchange = () => { only = -1; draw(); };
 if (data.layers.length) draw();
 )";
 
 std::string layer_table(const RouteStatistics& routes) {
   std::string html =
-      "<table><tr><th>layer</th><th>experts per token</th><th>load entropy (of "
-      "even)</th><th>largest / mean load</th>"
+      "<table><tr><th>layer</th><th>experts per token</th><th>null share</th><th>tokens without "
+      "expert</th><th>load entropy (of even)</th><th>largest / mean load</th><th>load CV</th>"
       "<th>dead experts</th><th>router entropy (of even)</th><th>mean top probability</th></tr>\n";
   for (const auto& [layer, r] : routes.layers()) {
     html += fmt::format(
-        "<tr><td>{}</td><td>{:.2f}</td><td>{:.1f} %</td><td>{:.2f}</td><td>{}</td><td>{:.1f} "
-        "%</td><td>{:.3f}</td></tr>\n",
-        layer, r.load.experts_per_item(), 100 * r.load.normalized_entropy(), r.load.imbalance(),
+        "<tr><td>{}</td><td>{:.2f}</td><td>{:.1f} %</td><td>{:.1f} %</td><td>{:.1f} "
+        "%</td><td>{:.2f}</td><td>{:.2f}</td><td>{}</td><td>{:.1f} %</td><td>{:.3f}</td></tr>\n",
+        layer, r.load.experts_per_item(), 100 * r.load.null_share(), 100 * r.load.idle_share(),
+        100 * r.load.normalized_entropy(), r.load.imbalance(), r.load.coefficient_of_variation(),
         r.load.dead_experts().size(), 100 * r.confidence.normalized_entropy(),
         r.confidence.top_probability());
+  }
+  return html + "</table>\n";
+}
+
+std::string class_table(const RouteStatistics& routes) {
+  std::string html = "<table><tr><th>layer</th>";
+  for (const TokenClassName& name : kTokenClassNames)
+    html += fmt::format("<th>{}</th>", name.title);
+  html += "</tr>\n<tr><td>tokens</td>";
+  for (const ClassLoad& load : routes.layers().begin()->second.by_class)
+    html += fmt::format("<td>{}</td>", load.items);
+  html += "</tr>\n";
+  for (const auto& [layer, r] : routes.layers()) {
+    html += fmt::format("<tr><td>{}</td>", layer);
+    for (const ClassLoad& load : r.by_class)
+      html +=
+          load.items == 0 ? "<td>-</td>" : fmt::format("<td>{:.2f}</td>", load.experts_per_item());
+    html += "</tr>\n";
   }
   return html + "</table>\n";
 }
@@ -86,20 +126,20 @@ std::string layer_table(const RouteStatistics& routes) {
 // JSON inside a script element: only "</" could end the element early.
 std::string embedded_json(const InspectPage& page, const RouteStatistics& routes) {
   nlohmann::json layers = nlohmann::json::array();
-  std::size_t experts = 0;
   for (const auto& [layer, r] : routes.layers()) {
     nlohmann::json entry{{"layer", layer},
                          {"experts", nlohmann::json::array()},
-                         {"weights", nlohmann::json::array()}};
+                         {"weights", nlohmann::json::array()},
+                         {"entropy", nlohmann::json::array()}};
     for (const TokenRoute& t : r.tokens) {
       entry["experts"].push_back(t.experts);
       entry["weights"].push_back(t.weights);
+      entry["entropy"].push_back(t.entropy);
     }
-    experts = r.load.counts().size();
     layers.push_back(std::move(entry));
   }
   const nlohmann::json data{
-      {"tokens", page.tokens}, {"experts", experts}, {"layers", std::move(layers)}};
+      {"tokens", page.tokens}, {"names", routes.expert_names()}, {"layers", std::move(layers)}};
   std::string text = data.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   for (std::size_t at = text.find("</"); at != std::string::npos; at = text.find("</", at + 3))
     text.replace(at, 2, "<\\/");
@@ -114,13 +154,19 @@ std::string load_heat_map(const RouteStatistics& routes) {
                     .x_label = "expert",
                     .y_label = "layer",
                     .value = {.label = "share", .min = 0.0}};
+  if (routes.has_nulls()) map.subtitle += "; the last column is all null experts together";
+  map.column_names = routes.expert_names();
+  if (routes.has_nulls()) map.column_names.push_back("null");
   map.rows = routes.layers().size();
+  map.columns = map.column_names.size();
   for (const auto& [layer, r] : routes.layers()) {
-    map.columns = r.load.counts().size();
     map.row_names.push_back(std::to_string(layer));
-    const auto total = static_cast<double>(std::max<std::uint64_t>(1, r.load.assignments()));
+    const std::uint64_t nulls = routes.has_nulls() ? r.load.null_count() : 0;
+    const auto total =
+        static_cast<double>(std::max<std::uint64_t>(1, r.load.assignments() + nulls));
     for (const std::uint64_t count : r.load.counts())
       map.values.push_back(static_cast<double>(count) / total);
+    if (routes.has_nulls()) map.values.push_back(static_cast<double>(nulls) / total);
   }
   map.width = 960;
   map.height = static_cast<int>(160 + 30 * map.rows);
@@ -139,15 +185,17 @@ std::string render(const InspectPage& page, const RouteStatistics& routes) {
   html += "</table>\n";
   if (!routes.layers().empty() && page.routed_tokens > 0) {
     html += fmt::format("<h2>Load</h2>\n<p>Over {} tokens.</p>\n<figure>", page.routed_tokens) +
-            load_heat_map(routes) + "</figure>\n" + layer_table(routes);
+            load_heat_map(routes) + "</figure>\n" + layer_table(routes) +
+            "<h2>Experts per token by kind of token</h2>\n" + class_table(routes);
     html += fmt::format(
-        "<h2>Where each token went</h2>\n<p>The first {} tokens, coloured by their first expert. "
-        "Point at a token for all "
-        "layers; choose an expert to see only its tokens.</p>\n",
+        "<h2>Where each token went</h2>\n<p>The first {} tokens. Point at a token for all layers; "
+        "press a group of the legend to see only its tokens.</p>\n",
         page.tokens.size());
     html +=
-        "<div class=\"bar\"><select id=\"layer\" aria-label=\"layer\"></select><div "
-        "id=\"legend\"></div></div>\n"
+        "<div class=\"bar\"><select id=\"layer\" aria-label=\"layer\"></select><select "
+        "id=\"by\" aria-label=\"colour\"><option value=\"expert\">first expert</option><option "
+        "value=\"count\">number of experts</option><option value=\"entropy\">router entropy (of "
+        "even)</option></select><div id=\"legend\"></div></div>\n"
         "<div id=\"tokens\"></div>\n<pre id=\"detail\"></pre>\n"
         "<script type=\"application/json\" id=\"data\">" +
         embedded_json(page, routes) + "</script>\n<script>" + kScript + "</script>\n";

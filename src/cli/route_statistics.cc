@@ -1,11 +1,37 @@
 #include "cli/route_statistics.h"
 
-namespace switchyard::cli {
+#include <algorithm>
+#include <utility>
 
-RouteStatistics::RouteStatistics(const ModelConfig& config, std::size_t kept_tokens)
-    : kept_tokens_(kept_tokens) {
+namespace switchyard::cli {
+namespace {
+
+std::vector<std::string> expert_names(const MoeConfig& moe) {
+  const std::vector<int>& widths = moe.expert_hidden;
+  std::vector<std::string> names;
+  for (int e = 0; e < moe.router.experts; ++e) {
+    std::string name = std::to_string(e);
+    if (!widths.empty()) {
+      const int width = moe.ffn(e).hidden;
+      name = widths.size() == 2 && widths[0] != widths[1]
+                 ? (width == std::max(widths[0], widths[1]) ? "big" : "small")
+                 : name + " (width " + std::to_string(width) + ")";
+    }
+    names.push_back(std::move(name));
+  }
+  return names;
+}
+
+}  // namespace
+
+RouteStatistics::RouteStatistics(const ModelConfig& config, std::vector<TokenClass> classes,
+                                 std::size_t kept_tokens)
+    : classes_(std::move(classes)), kept_tokens_(kept_tokens) {
   if (!config.moe) return;
   router_ = config.moe->router;
+  names_ = expert_names(*config.moe);
+  has_nulls_ = router_.null_experts > 0 ||
+               router_.probabilities.size() > static_cast<std::size_t>(router_.experts);
   for (int l = 0; l < config.layers; ++l) {
     if (config.layer_is_moe[static_cast<std::size_t>(l)])
       layers_.emplace(l, LayerRoutes(router_.experts));
@@ -15,13 +41,26 @@ RouteStatistics::RouteStatistics(const ModelConfig& config, std::size_t kept_tok
 void RouteStatistics::add(const runtime::RouteRecord& record) {
   LayerRoutes& layer = layers_.at(record.layer);
   const routing::Decision& d = *record.decision;
+  const auto first = static_cast<std::size_t>(layer.load.items());  // its place in the text
   layer.load.add(d);
   if (!record.logits.empty()) layer.confidence.add(router_.score, record.logits, d.items());
-  for (std::size_t n = 0; n < d.items() && layer.tokens.size() < kept_tokens_; ++n) {
+  for (std::size_t n = 0; n < d.items(); ++n) {
+    if (first + n < classes_.size()) {
+      ClassLoad& of_class = layer.by_class[static_cast<std::size_t>(classes_[first + n])];
+      ++of_class.items;
+      of_class.assignments += d.offsets[n + 1] - d.offsets[n];
+    }
+    if (layer.tokens.size() >= kept_tokens_) continue;
     TokenRoute route;
     for (std::uint32_t a = d.offsets[n]; a < d.offsets[n + 1]; ++a) {
       route.experts.push_back(d.expert[a]);
       route.weights.push_back(d.weight[a]);
+    }
+    if (!record.logits.empty()) {
+      const std::size_t width = record.logits.size() / d.items();
+      routing::RouterConfidence one;
+      one.add(router_.score, record.logits.subspan(n * width, width), 1);
+      route.entropy = one.normalized_entropy();
     }
     layer.tokens.push_back(std::move(route));
   }

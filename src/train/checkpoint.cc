@@ -77,6 +77,8 @@ nlohmann::json to_json(const TrainState& state) {
           {"seconds", state.seconds},
           {"loss_sum", state.loss_sum},
           {"loss_count", state.loss_count},
+          {"flops", state.flops},
+          {"experts_per_token_sum", state.experts_per_token_sum},
           {"last_loss", state.last_loss},
           {"last_valid_loss", state.last_valid_loss},
           {"data_key", state.data_key}};
@@ -92,6 +94,8 @@ TrainState train_state_from_json(const nlohmann::json& json, const std::string& 
   read_field(json, "seconds", state.seconds, where);
   read_field(json, "loss_sum", state.loss_sum, where);
   read_field(json, "loss_count", state.loss_count, where);
+  read_field(json, "flops", state.flops, where);
+  read_field(json, "experts_per_token_sum", state.experts_per_token_sum, where);
   read_field(json, "last_loss", state.last_loss, where);
   read_field(json, "last_valid_loss", state.last_valid_loss, where);
   read_field(json, "data_key", state.data_key, where);

@@ -31,9 +31,11 @@ struct TrainState {
   // Sums since the last line of the log, so that a resumed run writes the same line.
   double loss_sum = 0;
   std::int64_t loss_count = 0;
-  double last_loss = 0;        // mean cross entropy of the last step
-  double last_valid_loss = 0;  // of the last evaluation
-  std::uint64_t data_key = 0;  // of the training tokens: a run must not go on with other ones
+  double flops = 0;                  // of all steps, counted from the experts chosen
+  double experts_per_token_sum = 0;  // over all steps
+  double last_loss = 0;              // mean cross entropy of the last step
+  double last_valid_loss = 0;        // of the last evaluation
+  std::uint64_t data_key = 0;        // of the training tokens: a run must not go on with other ones
 
   bool operator==(const TrainState&) const = default;
 };

@@ -76,6 +76,12 @@ Documents limited(Documents documents, std::int64_t limit) {
 
 Tokenizer tokenizer_for(FileSystem& fs, const DataRecipe& recipe, const Documents& train,
                         const std::string& cache, const Say& say) {
+  if (recipe.tokenizer == kByteTokenizer) {
+    // A vocabulary without room for merges, so the text does not matter.
+    return train_byte_level_bpe(
+        {},
+        {.vocab = kByteVocab, .min_frequency = 1, .special_tokens = {kEndOfText}, .progress = {}});
+  }
   if (!recipe.tokenizer.empty()) return Tokenizer::load(fs, recipe.tokenizer);
   const std::uint64_t key = Key().add(static_cast<std::uint64_t>(recipe.vocab)).add(train).value();
   const std::string path = fmt::format("{}/tokenizer-{:016x}.json", cache, key);
@@ -148,6 +154,7 @@ Corpus load_corpus(FileSystem& fs, const DataRecipe& recipe, const std::string& 
   Documents valid = recipe.valid.empty() ? hold_out(train, recipe.valid_share)
                                          : read_documents(fs, recipe.valid, recipe);
   train = limited(std::move(train), recipe.limit_bytes);
+  valid = limited(std::move(valid), recipe.limit_test_bytes);
   if (train.empty() || valid.empty()) {
     throw Error(
         {.what = train.empty() ? "there is no training text" : "there is no validation text",
@@ -173,7 +180,8 @@ Corpus load_corpus(FileSystem& fs, const DataRecipe& recipe, const std::string& 
   TokenFile valid_tokens = text.open("valid", valid);
   std::optional<TokenFile> test_tokens;
   if (!recipe.test.empty())
-    test_tokens = text.open("test", read_documents(fs, recipe.test, recipe));
+    test_tokens = text.open(
+        "test", limited(read_documents(fs, recipe.test, recipe), recipe.limit_test_bytes));
   return {.tokenizer = std::move(tokenizer),
           .end_of_text = end_of_text,
           .train = std::move(train_tokens),

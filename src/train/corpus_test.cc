@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <gtest/gtest.h>
+#include <map>
 
 #include "support/errors.h"
 #include "support/memory_file_system.h"
@@ -45,6 +46,52 @@ TEST(Corpus, HoldsOutTheEndOfASingleText) {
   EXPECT_NEAR(static_cast<double>(corpus.valid.counts().bytes), 200.0, 150.0);
   EXPECT_LE(corpus.vocab(), 300);
   EXPECT_FALSE(corpus.test.has_value());
+}
+
+TEST(Corpus, BytesAreTokensAndTheTokenizerIsAFileThatReads) {
+  MemoryFileSystem fs;
+  const std::string train = "na\xC3\xAFve 12\n\n  it's\ttwo <|endoftext|> \xE2\x82\xAC\n";
+  fs.put("text.txt", train);
+  fs.put("valid.txt", "x\n");
+  DataRecipe data = recipe();
+  data.tokenizer = kByteTokenizer;
+  data.vocab = kByteVocab;
+  data.valid = {"valid.txt"};
+  Said said;
+  const Corpus corpus = load_corpus(fs, data, "cache", said.say());
+  EXPECT_EQ(corpus.vocab(), kByteVocab);
+  ASSERT_EQ(corpus.train.size(), train.size());  // one token a byte
+  EXPECT_EQ(text_of(corpus, corpus.train), train);
+  std::vector<std::int64_t> ids(corpus.train.size());
+  corpus.train.read(0, ids);
+  std::map<char, std::int64_t> seen;
+  for (std::size_t i = 0; i < train.size(); ++i) {
+    EXPECT_EQ(seen.emplace(train[i], ids[i]).first->second, ids[i]) << i;
+    EXPECT_TRUE(ids[i] >= 1 && ids[i] < kByteVocab) << i;
+  }
+  ASSERT_TRUE(corpus.end_of_text.has_value());
+  EXPECT_EQ(*corpus.end_of_text, 0);
+  EXPECT_EQ(said.lines,
+            (std::vector<std::string>{"tokenising the train text", "tokenising the valid text"}));
+  const Tokenizer again = Tokenizer::load(fs, "cache/tokenizer.json");
+  EXPECT_EQ(again.encode("na\xC3\xAFve"), corpus.tokenizer.encode("na\xC3\xAFve"));
+}
+
+TEST(Corpus, LimitsEachText) {
+  MemoryFileSystem fs;
+  const std::string text = generate_text(4000, 1);
+  fs.put("text.txt", text);
+  fs.put("test.txt", text);
+  DataRecipe data = recipe();
+  data.test = {"test.txt"};
+  data.limit_bytes = 1000;
+  data.limit_test_bytes = 50;
+  Said said;
+  const Corpus corpus = load_corpus(fs, data, "cache", said.say());
+  EXPECT_EQ(corpus.train.counts().bytes, 1000U);
+  EXPECT_EQ(corpus.valid.counts().bytes, 50U);
+  EXPECT_EQ(corpus.test->counts().bytes, 50U);
+  EXPECT_EQ(text_of(corpus, *corpus.test), text.substr(0, 50));
 }
 
 TEST(Corpus, DocumentsEndInTheEndOfTextToken) {

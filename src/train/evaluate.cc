@@ -12,7 +12,8 @@ namespace {
 
 // [rows, length] inputs and targets of windows that all have `length` predictions.
 double batch_nll(models::Decoder& model, const TokenFile& text,
-                 const std::vector<std::size_t>& begins, std::size_t length, torch::Device device) {
+                 const std::vector<std::size_t>& begins, std::size_t length,
+                 const EvaluationOptions& options) {
   const auto rows = static_cast<std::int64_t>(begins.size());
   const auto columns = static_cast<std::int64_t>(length);
   torch::Tensor ids = torch::empty({rows, columns + 1}, torch::kInt64);
@@ -20,9 +21,18 @@ double batch_nll(models::Decoder& model, const TokenFile& text,
     text.read(begins[static_cast<std::size_t>(row)],
               std::span(ids.data_ptr<std::int64_t>() + row * (columns + 1), length + 1));
   }
-  ids = ids.to(device);
+  ids = ids.to(options.device);
   models::ForwardContext context;
-  const torch::Tensor logits = model.forward(ids.narrow(1, 0, columns).contiguous(), context);
+  const torch::Tensor inputs = ids.narrow(1, 0, columns).contiguous();
+  const auto forward = [&] { return model.forward(inputs, context); };
+  torch::Tensor logits;
+  if (options.experts_per_token > 0) {
+    const auto k = context.override_k(options.experts_per_token);
+    logits = forward();
+  } else {
+    logits = forward();
+  }
+  if (options.routing != nullptr) options.routing->add(context);
   const torch::Tensor loss = torch::nn::functional::cross_entropy(
       logits.reshape({rows * columns, -1}), ids.narrow(1, 1, columns).reshape({-1}),
       torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone));
@@ -33,26 +43,27 @@ double batch_nll(models::Decoder& model, const TokenFile& text,
 
 double Evaluation::perplexity() const { return std::exp(loss()); }
 
-Evaluation evaluate(models::Decoder& model, const TokenFile& text, int sequence, int batch,
-                    std::uint64_t windows, torch::Device device, const std::stop_token& stop) {
+Evaluation evaluate(models::Decoder& model, const TokenFile& text,
+                    const EvaluationOptions& options) {
   torch::NoGradGuard no_grad;
-  const auto length = static_cast<std::size_t>(sequence);
+  const auto length = static_cast<std::size_t>(options.sequence);
+  const auto batch = static_cast<std::size_t>(options.batch);
   const std::size_t predictions = text.size() == 0 ? 0 : text.size() - 1;
   const std::size_t whole = predictions / length;
-  const bool part = windows > 0 && windows < whole;
-  const std::size_t count = part ? windows : whole;
+  const bool part = options.windows > 0 && options.windows < whole;
+  const std::size_t count = part ? options.windows : whole;
   Evaluation out;
-  for (std::size_t first = 0; first < count; first += static_cast<std::size_t>(batch)) {
-    if (stop.stop_requested()) return out;
+  for (std::size_t first = 0; first < count; first += batch) {
+    if (options.stop.stop_requested()) return out;
     std::vector<std::size_t> begins;
-    for (std::size_t i = first; i < std::min(count, first + static_cast<std::size_t>(batch)); ++i) {
+    for (std::size_t i = first; i < std::min(count, first + batch); ++i) {
       begins.push_back((part ? i * whole / count : i) * length);
     }
-    out.nll += batch_nll(model, text, begins, length, device);
+    out.nll += batch_nll(model, text, begins, length, options);
     out.tokens += begins.size() * length;
   }
   if (const std::size_t rest = predictions % length; !part && rest > 0) {
-    out.nll += batch_nll(model, text, {whole * length}, rest, device);
+    out.nll += batch_nll(model, text, {whole * length}, rest, options);
     out.tokens += rest;
   }
   return out;

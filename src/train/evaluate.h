@@ -7,6 +7,7 @@
 #include <torch/types.h>
 
 #include "models/decoder.h"
+#include "train/routing_totals.h"
 #include "train/token_file.h"
 
 namespace switchyard::train {
@@ -19,11 +20,20 @@ struct Evaluation {
   double perplexity() const;
 };
 
-// Sequences do not overlap: a token sees at most `sequence` - 1 tokens before it. `windows` > 0
-// takes that many, evenly spread. The same for every batch size up to rounding. Returns what was
-// done so far once a stop is requested.
-Evaluation evaluate(models::Decoder& model, const TokenFile& text, int sequence, int batch,
-                    std::uint64_t windows, torch::Device device, const std::stop_token& stop = {});
+struct EvaluationOptions {
+  int sequence = 128;         // T
+  int batch = 16;             // B
+  std::uint64_t windows = 0;  // take that many sequences, evenly spread; 0: all
+  torch::Device device = torch::kCPU;
+  std::stop_token stop = {};
+  int experts_per_token = 0;         // K in place of the model's; 0: the model's
+  RoutingTotals* routing = nullptr;  // told what the routers did
+};
+
+// Sequences do not overlap: a token sees at most `sequence` - 1 tokens before it. The same for
+// every batch size up to rounding. Returns what was done so far once a stop is requested.
+Evaluation evaluate(models::Decoder& model, const TokenFile& text,
+                    const EvaluationOptions& options);
 
 // What a loss means in units that other tokenizers can be compared in: the same negative log
 // likelihood spread over words and bytes of the text.

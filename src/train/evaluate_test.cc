@@ -29,10 +29,10 @@ class EvaluateTest : public ::testing::Test {
 TEST_F(EvaluateTest, PredictsEveryTokenButTheFirstOnceForAnyShape) {
   const TokenFile file = text();
   for (const int sequence : {16, 10, 100, 128}) {
-    EXPECT_EQ(evaluate(model_, file, sequence, 3, 0, torch::kCPU).tokens, 100U) << sequence;
+    EXPECT_EQ(evaluate(model_, file, {.sequence = sequence, .batch = 3}).tokens, 100U) << sequence;
   }
-  const Evaluation one = evaluate(model_, file, 16, 1, 0, torch::kCPU);
-  const Evaluation many = evaluate(model_, file, 16, 5, 0, torch::kCPU);
+  const Evaluation one = evaluate(model_, file, {.sequence = 16, .batch = 1});
+  const Evaluation many = evaluate(model_, file, {.sequence = 16, .batch = 5});
   EXPECT_NEAR(one.nll, many.nll, 1e-4 * one.nll);
 }
 
@@ -42,7 +42,7 @@ TEST_F(EvaluateTest, AModelThatKnowsNothingHasTheVocabularyAsPerplexity) {
     model_.embedding.zero_();
   }
   const TokenFile file = text();
-  const Evaluation result = evaluate(model_, file, 16, 4, 0, torch::kCPU);
+  const Evaluation result = evaluate(model_, file, {.sequence = 16, .batch = 4});
   EXPECT_NEAR(result.perplexity(), 280.0, 1e-2);
   const TextScore score = text_score(result, file);
   EXPECT_NEAR(score.word_perplexity, std::pow(280.0, 101.0 / 50.0), 1.0);
@@ -51,11 +51,41 @@ TEST_F(EvaluateTest, AModelThatKnowsNothingHasTheVocabularyAsPerplexity) {
 
 TEST_F(EvaluateTest, SomeWindowsAreSpreadAndStopsAreObeyed) {
   const TokenFile file = text();
-  EXPECT_EQ(evaluate(model_, file, 16, 4, 3, torch::kCPU).tokens, 48U);
-  EXPECT_EQ(evaluate(model_, file, 16, 4, 1000, torch::kCPU).tokens, 100U);
+  EXPECT_EQ(evaluate(model_, file, {.sequence = 16, .batch = 4, .windows = 3}).tokens, 48U);
+  EXPECT_EQ(evaluate(model_, file, {.sequence = 16, .batch = 4, .windows = 1000}).tokens, 100U);
   std::stop_source stop;
   stop.request_stop();
-  EXPECT_EQ(evaluate(model_, file, 16, 4, 0, torch::kCPU, stop.get_token()).tokens, 0U);
+  EXPECT_EQ(evaluate(model_, file, {.sequence = 16, .batch = 4, .stop = stop.get_token()}).tokens,
+            0U);
+}
+
+TEST_F(EvaluateTest, AnotherKAndWhatTheRoutersDid) {
+  const TokenFile file = text();
+  RoutingTotals own(RoutingTotals::Detail::evaluation);
+  RoutingTotals all(RoutingTotals::Detail::evaluation);
+  const double two = evaluate(model_, file, {.sequence = 16, .routing = &own}).nll;
+  const double four =
+      evaluate(model_, file, {.sequence = 16, .experts_per_token = 4, .routing = &all}).nll;
+  EXPECT_NE(two, four);
+  EXPECT_EQ(evaluate(model_, file, {.sequence = 16}).nll, two);
+  const RoutingSummary summary = own.summary();
+  EXPECT_EQ(summary.experts_per_token, 2.0);
+  EXPECT_EQ(summary.experts_per_token_by_layer, (std::vector<double>{2.0, 2.0}));
+  EXPECT_EQ(all.summary().experts_per_token, 4.0);
+  EXPECT_NEAR(*all.summary().selected_mass, 1.0, 1e-6);
+  EXPECT_EQ(*summary.skip_share, 0.0);
+  // Random weights: nearly even probabilities over four experts.
+  EXPECT_NEAR(*summary.router_entropy, std::log(4.0), 0.02);
+  EXPECT_NEAR(*summary.selected_mass, 0.5, 0.05);
+  EXPECT_GE(*summary.top_ratio, 1.0);
+  EXPECT_LE(*summary.top_ratio, 1.2);
+  const ModelConfig config = model_.config();
+  EXPECT_DOUBLE_EQ(measured_active_parameters(config, own),
+                   static_cast<double>(config.active_parameters()));
+  EXPECT_DOUBLE_EQ(measured_flops_per_token(config, own, 16),
+                   static_cast<double>(config.flops_per_token(16)));
+  EXPECT_DOUBLE_EQ(measured_active_parameters(config, all),
+                   static_cast<double>(config.parameters()));
 }
 
 }  // namespace

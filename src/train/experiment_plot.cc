@@ -1,42 +1,148 @@
 #include "train/experiment_plot.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <numbers>
+#include <optional>
 
 #include "base/svg_plot.h"
+#include "train/run_directory.h"
 #include "train/run_log.h"
 
 namespace switchyard::train {
+namespace {
 
-std::string plot_experiment(FileSystem& fs, const Experiment& experiment,
-                            const std::vector<FinishedRun>& runs,
-                            const std::vector<std::string>& logs) {
+// Values of several seeds at places that they share.
+using Points = std::map<double, std::vector<double>>;
+
+plot::Series series_of(const std::string& name, const Points& points) {
+  plot::Series out = {.name = name};
+  for (const auto& [x, values] : points) {
+    out.x.push_back(x);
+    out.y.push_back(mean(values));
+    out.low.push_back(*std::min_element(values.begin(), values.end()));
+    out.high.push_back(*std::max_element(values.begin(), values.end()));
+  }
+  return out;
+}
+
+// What the axes of the curves are, from the recipes of the runs.
+struct CurveAxes {
+  bool flops = true;  // x: all runs were given FLOPs
+  bool bytes = true;  // y: every token is a byte
+};
+
+CurveAxes curve_axes(FileSystem& fs, const std::vector<FinishedRun>& runs) {
+  CurveAxes axes;
+  for (const FinishedRun& run : runs) {
+    const Recipe recipe = load_recipe(fs, RunDirectory{run.directory}.recipe());
+    axes.flops = axes.flops && recipe.train.flops > 0;
+    axes.bytes = axes.bytes && recipe.data.tokenizer == kByteTokenizer;
+  }
+  return axes;
+}
+
+// Evaluations fall on the same steps in all seeds, not on the same FLOPs where K varies: the n-th
+// evaluations are put together at their mean FLOPs.
+Points curve(FileSystem& fs, const Arm& arm, const std::vector<FinishedRun>& runs,
+             const CurveAxes& axes) {
+  std::map<std::int64_t, std::pair<std::vector<double>, std::vector<double>>> by_step;  // x, loss
+  for (const FinishedRun& run : runs) {
+    if (run.arm != arm.name) continue;
+    for (const nlohmann::json& line : read_log(fs, RunDirectory{run.directory}.log())) {
+      if (line.value("event", "") != "evaluation") continue;
+      auto& [x, y] = by_step[line.value("step", std::int64_t{0})];
+      x.push_back(line.value(axes.flops ? "training_flops" : "step", 0.0));
+      y.push_back(line.value("valid_loss", 0.0) / (axes.bytes ? std::numbers::ln2 : 1.0));
+    }
+  }
+  Points out;
+  for (const auto& [step, values] : by_step) out[mean(values.first)] = values.second;
+  return out;
+}
+
+std::string curves(FileSystem& fs, const Experiment& experiment,
+                   const std::vector<FinishedRun>& runs) {
+  const CurveAxes axes = curve_axes(fs, runs);
   plot::LinePlot out = {
       .title = experiment.title,
       .subtitle = "mean over seeds; the band reaches from the lowest to the highest",
-      .x = {.label = "step"},
-      .y = {.label = "validation loss", .unit = "nats/token"}};
+      .x = {.label = axes.flops ? "training FLOPs" : "step"},
+      .y = {.label = "validation loss", .unit = axes.bytes ? "bits/byte" : "nats/token"},
+      .width = 760,
+      .height = 460};
+  for (const Arm& arm : experiment.arms)
+    out.series.push_back(series_of(arm.name, curve(fs, arm, runs, axes)));
+  return plot::to_svg(out);
+}
+
+std::vector<double> metric_values(const Arm& arm, const std::vector<FinishedRun>& runs,
+                                  const std::string& metric) {
+  std::vector<double> values;
+  for (const FinishedRun& run : runs) {
+    if (run.arm == arm.name && run.result.contains(metric) && run.result.at(metric).is_number())
+      values.push_back(run.result.at(metric).get<double>());
+  }
+  return values;
+}
+
+std::string bars(const Experiment& experiment, const std::vector<FinishedRun>& runs) {
+  const std::string& metric = experiment.claims.front().metric;
+  plot::BarChart chart = {.title = experiment.title,
+                          .subtitle = "mean over seeds, from the lowest to the highest",
+                          .y = {.label = metric},
+                          .show_values = true,
+                          .width = 760};
+  plot::BarSeries series;
   for (const Arm& arm : experiment.arms) {
-    std::map<std::int64_t, std::vector<double>> losses;  // by step
-    for (std::size_t i = 0; i < runs.size(); ++i) {
-      if (runs[i].arm != arm.name) continue;
-      for (const nlohmann::json& line : read_log(fs, logs[i])) {
-        if (line.value("event", "") == "evaluation") {
-          losses[line.value("step", std::int64_t{0})].push_back(line.value("valid_loss", 0.0));
-        }
+    const std::vector<double> values = metric_values(arm, runs, metric);
+    if (values.empty()) continue;
+    chart.categories.push_back(arm.name);
+    series.values.push_back(mean(values));
+    series.low.push_back(*std::min_element(values.begin(), values.end()));
+    series.high.push_back(*std::max_element(values.begin(), values.end()));
+  }
+  chart.series.push_back(std::move(series));
+  return plot::to_svg(chart);
+}
+
+// Nothing if K was not swept.
+std::optional<std::string> sweep(const Experiment& experiment,
+                                 const std::vector<FinishedRun>& runs) {
+  plot::LinePlot out = {
+      .title = experiment.title,
+      .subtitle = "evaluated with other K than the model's own; mean over seeds, and their range",
+      .x = {.label = "experts per token"},
+      .y = {.label = "loss", .unit = "bits/byte"},
+      .width = 760,
+      .height = 460};
+  for (const Arm& arm : experiment.arms) {
+    Points points;
+    for (const std::int64_t k : arm.sweep_experts_per_token) {
+      const std::string name = "_bits_per_byte_k" + std::to_string(k);
+      for (const char* part : {"test", "valid"}) {
+        const std::vector<double> values = metric_values(arm, runs, part + name);
+        if (!values.empty()) points[static_cast<double>(k)] = values;
       }
     }
-    plot::Series series = {.name = arm.name};
-    for (const auto& [step, values] : losses) {
-      series.x.push_back(static_cast<double>(step));
-      series.y.push_back(mean(values));
-      series.low.push_back(*std::min_element(values.begin(), values.end()));
-      series.high.push_back(*std::max_element(values.begin(), values.end()));
-    }
-    out.series.push_back(std::move(series));
+    if (points.empty()) continue;
+    out.series.push_back(series_of(arm.name, points));
+    out.series.back().style = plot::LineStyle::line_and_markers;
   }
+  if (out.series.empty()) return std::nullopt;
   return plot::to_svg(out);
+}
+
+}  // namespace
+
+std::vector<Figure> plot_experiment(FileSystem& fs, const Experiment& experiment,
+                                    const std::vector<FinishedRun>& runs) {
+  std::vector<Figure> out = {{"plot.svg", curves(fs, experiment, runs)}};
+  if (experiment.arms.size() >= 3) out.push_back({"bars.svg", bars(experiment, runs)});
+  if (const auto svg = sweep(experiment, runs)) out.push_back({"sweep.svg", *svg});
+  return out;
 }
 
 }  // namespace switchyard::train

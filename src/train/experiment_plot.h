@@ -1,4 +1,5 @@
-// The curves of an experiment's arms in one plot.
+// The figures of an experiment, an arm a line or bar: means over seeds, and bands from the lowest
+// to the highest.
 #pragma once
 
 #include <string>
@@ -11,10 +12,17 @@
 
 namespace switchyard::train {
 
-// Validation loss over steps as SVG, an arm a line: the mean over seeds, and a band from the lowest
-// to the highest. `logs`: the log of each run.
-std::string plot_experiment(FileSystem& fs, const Experiment& experiment,
-                            const std::vector<FinishedRun>& runs,
-                            const std::vector<std::string>& logs);
+struct Figure {
+  std::string name;  // of the file
+  std::string svg;
+};
+
+//   plot.svg   validation loss (bits per byte of byte-level data) over steps, or over training
+//   FLOPs
+//              where they are what the arms have in common
+//   bars.svg   the metric of the first claim, with three arms or more
+//   sweep.svg  bits per byte over K, if K was swept
+std::vector<Figure> plot_experiment(FileSystem& fs, const Experiment& experiment,
+                                    const std::vector<FinishedRun>& runs);
 
 }  // namespace switchyard::train

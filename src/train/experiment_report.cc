@@ -1,6 +1,7 @@
 #include "train/experiment_report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr const char* kBegin = "<!-- results -->";
 constexpr const char* kEnd = "<!-- /results -->";
+constexpr double kUnbounded = 1e29;  // a range that is open on this side
 
 double metric_of(const FinishedRun& run, const std::string& metric) {
   const auto found = run.result.find(metric);
@@ -39,6 +41,17 @@ std::map<std::uint64_t, double> by_seed(const std::vector<FinishedRun>& runs,
   return out;
 }
 
+nlohmann::json side_json(const std::string& arm, const std::vector<double>& values) {
+  return {{"arm", arm}, {"mean", mean(values)}, {"deviation", standard_deviation(values)}};
+}
+
+void put_interval(nlohmann::json& json, const Interval& interval, std::size_t seeds) {
+  json["mean"] = interval.mean;
+  if (seeds < 2) return;
+  json["low"] = interval.low;
+  json["high"] = interval.high;
+}
+
 nlohmann::json claim_json(const ClaimResult& result) {
   const Claim& claim = result.claim;
   nlohmann::json json = {{"name", claim.name},
@@ -46,22 +59,18 @@ nlohmann::json claim_json(const ClaimResult& result) {
                          {"source", claim.source},
                          {"published", claim.published},
                          {"metric", claim.metric},
-                         {"better", claim.lower_is_better ? "lower" : "higher"},
-                         {"baseline",
-                          {{"arm", claim.baseline},
-                           {"mean", result.baseline_mean},
-                           {"deviation", result.baseline_deviation}}},
-                         {"method",
-                          {{"arm", claim.method},
-                           {"mean", result.method_mean},
-                           {"deviation", result.method_deviation}}},
-                         {"difference", {{"mean", result.difference.mean}}},
-                         {"seeds", result.seeds},
+                         {"method", side_json(claim.method, result.method)},
+                         {"seeds", result.method.size()},
                          {"verdict", verdict_name(result.verdict)}};
-  if (result.seeds > 1) {
-    json["difference"]["low"] = result.difference.low;
-    json["difference"]["high"] = result.difference.high;
+  if (claim.kind == Claim::Kind::value) {
+    json["range"] = {{"low", claim.low}, {"high", claim.high}};
+    put_interval(json["value"], result.interval, result.method.size());
+    return json;
   }
+  json["better"] = claim.lower_is_better ? "lower" : "higher";
+  if (claim.not_worse_by > 0) json["not_worse_by"] = claim.not_worse_by;
+  json["baseline"] = side_json(claim.baseline, result.baseline);
+  put_interval(json["difference"], result.interval, result.method.size());
   return json;
 }
 
@@ -70,11 +79,30 @@ std::string mean_and_deviation(const nlohmann::json& side) {
                      side.at("mean").get<double>(), side.at("deviation").get<double>());
 }
 
-std::string difference_text(const nlohmann::json& difference) {
-  const double center = difference.at("mean").get<double>();
-  if (!difference.contains("low")) return fmt::format("{:+.3f} (one seed, no interval)", center);
-  return fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", center, difference.at("low").get<double>(),
-                     difference.at("high").get<double>());
+std::string interval_text(const nlohmann::json& interval, bool sign) {
+  const auto number = [&](const char* key) {
+    const double value = interval.at(key).get<double>();
+    return sign ? fmt::format("{:+.3f}", value) : fmt::format("{:.3f}", value);
+  };
+  if (!interval.contains("low")) return number("mean") + " (one seed, no interval)";
+  return fmt::format("{} [{}, {}]", number("mean"), number("low"), number("high"));
+}
+
+// What the claim says about its metric.
+std::string condition_text(const nlohmann::json& claim) {
+  const std::string metric = claim.at("metric").get<std::string>();
+  if (claim.contains("range")) {
+    const double low = claim.at("range").at("low").get<double>();
+    const double high = claim.at("range").at("high").get<double>();
+    if (low <= -kUnbounded) return fmt::format("{} at most {}", metric, high);
+    if (high >= kUnbounded) return fmt::format("{} at least {}", metric, low);
+    return fmt::format("{} from {} to {}", metric, low, high);
+  }
+  if (claim.contains("not_worse_by"))
+    return fmt::format("{}, not {} by {} or more", metric,
+                       claim.at("better") == "lower" ? "higher" : "lower",
+                       claim.at("not_worse_by").get<double>());
+  return fmt::format("{}, {} is better", metric, claim.at("better").get<std::string>());
 }
 
 Table claims_table(const nlohmann::json& results) {
@@ -87,12 +115,15 @@ Table claims_table(const nlohmann::json& results) {
                {"verdict"}});
   for (const nlohmann::json& claim : results.at("claims")) {
     const std::string published = claim.at("published").get<std::string>();
+    const std::string source = claim.at("source").get<std::string>();
+    const bool value = claim.contains("range");
     table.add_row(
-        {claim.at("text").get<std::string>() + " (" + claim.at("source").get<std::string>() + ")",
-         fmt::format("{}, {} is better", claim.at("metric").get<std::string>(),
-                     claim.at("better").get<std::string>()),
-         published.empty() ? Cell() : Cell(published), mean_and_deviation(claim.at("baseline")),
-         mean_and_deviation(claim.at("method")), difference_text(claim.at("difference")),
+        {claim.at("text").get<std::string>() + (source.empty() ? "" : " (" + source + ")"),
+         condition_text(claim), published.empty() ? Cell() : Cell(published),
+         value ? Cell() : Cell(mean_and_deviation(claim.at("baseline"))),
+         mean_and_deviation(claim.at("method")),
+         value ? interval_text(claim.at("value"), false)
+               : interval_text(claim.at("difference"), true),
          claim.at("verdict").get<std::string>()});
   }
   return table;
@@ -116,7 +147,7 @@ Table runs_table(const nlohmann::json& results) {
     const nlohmann::json& result = run.at("result");
     table.add_row({run.at("arm").get<std::string>(), run.at("seed").get<std::uint64_t>(),
                    result.at("parameters").get<std::uint64_t>(),
-                   result.at("active_parameters").get<std::uint64_t>(),
+                   Cell::number(result.at("active_parameters").get<double>(), 0),
                    number_or_nothing(result, "valid_loss", 4),
                    number_or_nothing(result, "test_perplexity", 2),
                    number_or_nothing(result, "test_word_perplexity", 2),
@@ -124,6 +155,151 @@ Table runs_table(const nlohmann::json& results) {
                    number_or_nothing(result, "tokens_per_second", 0)});
   }
   return table;
+}
+
+// Columns of the table of arms: those that some run has.
+struct Column {
+  const char* title;
+  const char* key;
+  int decimals;
+};
+constexpr Column kArmColumns[] = {
+    {"valid loss", "valid_loss", 4},
+    {"test bits a byte", "test_bits_per_byte", 4},
+    {"test perplexity a token", "test_perplexity", 2},
+    {"test perplexity a word", "test_word_perplexity", 2},
+    {"active weights", "active_parameters", 0},
+    {"experts a token", "experts_per_token", 2},
+    {"in training", "training_experts_per_token", 2},
+    {"null share", "null_share", 3},
+    {"items without expert", "skip_share", 3},
+    {"load max/mean", "load_max_over_mean", 2},
+    {"load CV", "load_cv", 2},
+    {"dead experts", "dead_experts", 1},
+    {"router entropy", "router_entropy", 3},
+    {"median p1/p2", "top_ratio", 2},
+    {"chosen mass", "selected_mass", 3},
+    {"steps", "step", 0},
+    {"training FLOPs", "training_flops", 0},
+    {"ms a step", "step_milliseconds", 0},
+    {"training tokens/s", "tokens_per_second", 0},
+    {"runtime tokens/s", "runtime_tokens_per_second", 0},
+    {"bytes read a token", "runtime_bytes_per_token", 0},
+};
+
+// A number in few letters: FLOPs have many digits.
+std::string short_number(double value, int decimals) {
+  return std::abs(value) >= 1e9 ? fmt::format("{:.3g}", value)
+                                : fmt::format("{:.{}f}", value, decimals);
+}
+
+// Mean ± standard deviation over seeds of what every run of an arm has.
+Cell arm_cell(const nlohmann::json& runs, const std::string& arm, const Column& column) {
+  std::vector<double> values;
+  bool reason = false;
+  for (const nlohmann::json& run : runs) {
+    if (run.at("arm") != arm) continue;
+    const nlohmann::json& result = run.at("result");
+    if (result.contains(column.key)) values.push_back(result.at(column.key).get<double>());
+    reason = reason || result.contains("runtime_reason");
+  }
+  if (values.empty())
+    return std::string_view(column.key).starts_with("runtime_") && reason ? Cell("n/a") : Cell();
+  std::string text = short_number(mean(values), column.decimals);
+  if (values.size() > 1 && standard_deviation(values) > 0)
+    text += " ± " + short_number(standard_deviation(values), column.decimals);
+  return Cell(text);
+}
+
+std::vector<std::string> arms_of(const nlohmann::json& runs) {
+  std::vector<std::string> arms;
+  for (const nlohmann::json& run : runs) {
+    const std::string arm = run.at("arm").get<std::string>();
+    if (std::find(arms.begin(), arms.end(), arm) == arms.end()) arms.push_back(arm);
+  }
+  return arms;
+}
+
+// One row an arm. Results from before runs counted FLOPs have the table of runs only.
+std::string arms_table(const nlohmann::json& results) {
+  const nlohmann::json& runs = results.at("runs");
+  std::vector<Column> columns;
+  for (const Column& column : kArmColumns) {
+    const bool some = std::any_of(runs.begin(), runs.end(), [&](const nlohmann::json& run) {
+      return run.at("result").contains(column.key);
+    });
+    if (some) columns.push_back(column);
+  }
+  std::vector<Table::Column> heads = {{"arm"}};
+  for (const Column& column : columns) heads.push_back({column.title});
+  Table table(heads);
+  for (const std::string& arm : arms_of(runs)) {
+    std::vector<Cell> row = {Cell(arm)};
+    for (const Column& column : columns) row.push_back(arm_cell(runs, arm, column));
+    table.add_row(row);
+  }
+  return table.render(TableFormat::markdown) + "\n";
+}
+
+// Why the runtime did not run an arm.
+std::string reasons(const nlohmann::json& results) {
+  std::map<std::string, std::string> by_arm;
+  for (const nlohmann::json& run : results.at("runs")) {
+    const nlohmann::json& result = run.at("result");
+    if (result.contains("runtime_reason"))
+      by_arm[run.at("arm").get<std::string>()] = result.at("runtime_reason").get<std::string>();
+  }
+  std::string out;
+  for (const auto& [arm, reason] : by_arm)
+    out += fmt::format("Not run in the runtime: {} ({}).\n\n", arm, reason);
+  return out;
+}
+
+// Loss by K, a row an arm; empty if K was not swept.
+std::string sweep_table(const nlohmann::json& results) {
+  const nlohmann::json& runs = results.at("runs");
+  std::map<std::pair<std::string, int>, std::string> keys;  // in the order of K
+  for (const nlohmann::json& run : runs) {
+    for (const auto& [key, value] : run.at("result").items()) {
+      const std::size_t at = key.find("_bits_per_byte_k");
+      if (at == std::string::npos) continue;
+      keys[{key.substr(0, at), std::stoi(key.substr(at + 16))}] = key;
+    }
+  }
+  if (keys.empty()) return "";
+  std::vector<Table::Column> heads = {{"bits a byte with K ="}};
+  for (const auto& [place, key] : keys) heads.push_back({std::to_string(place.second)});
+  Table table(heads);
+  for (const std::string& arm : arms_of(runs)) {
+    std::vector<Cell> row = {Cell(arm)};
+    for (const auto& [place, key] : keys) row.push_back(arm_cell(runs, arm, {"", key.c_str(), 4}));
+    table.add_row(row);
+  }
+  return table.render(TableFormat::markdown) + "\n";
+}
+
+// The tables of an experiment's analysis.
+std::string analysis_tables(const nlohmann::json& results) {
+  if (!results.contains("analysis")) return "";
+  std::string out;
+  for (const nlohmann::json& item :
+       results.at("analysis").value("tables", nlohmann::json::array())) {
+    std::vector<Table::Column> heads;
+    for (const nlohmann::json& column : item.at("columns"))
+      heads.push_back({column.get<std::string>()});
+    Table table(heads);
+    for (const nlohmann::json& row : item.at("rows")) {
+      std::vector<Cell> cells;
+      for (const nlohmann::json& cell : row) {
+        cells.push_back(cell.is_string()   ? Cell(cell.get<std::string>())
+                        : cell.is_number() ? Cell(fmt::format("{:.4g}", cell.get<double>()))
+                                           : Cell());
+      }
+      table.add_row(cells);
+    }
+    out += item.value("title", "") + "\n\n" + table.render(TableFormat::markdown) + "\n";
+  }
+  return out;
 }
 
 }  // namespace
@@ -140,41 +316,54 @@ std::string_view verdict_name(Verdict verdict) {
   return "not reproduced";
 }
 
-ClaimResult judge(const Claim& claim, const std::vector<FinishedRun>& runs) {
-  const auto baseline = by_seed(runs, claim.baseline, claim.metric);
-  const auto method = by_seed(runs, claim.method, claim.metric);
-  std::vector<double> baselines;
-  std::vector<double> methods;
-  std::vector<double> differences;
-  for (const auto& [seed, value] : baseline) {
-    const auto other = method.find(seed);
-    if (other == method.end()) continue;
-    baselines.push_back(value);
-    methods.push_back(other->second);
-    differences.push_back(other->second - value);
+namespace {
+
+Verdict verdict_of(const ClaimResult& result) {
+  const Claim& claim = result.claim;
+  const Interval& interval = result.interval;
+  bool direction = false;
+  bool clear = false;
+  if (claim.kind == Claim::Kind::value) {
+    direction = interval.mean >= claim.low && interval.mean <= claim.high;
+    clear = interval.low >= claim.low && interval.high <= claim.high;
+  } else if (claim.lower_is_better) {
+    direction = interval.mean < claim.not_worse_by;
+    clear = interval.high < claim.not_worse_by;
+  } else {
+    direction = interval.mean > -claim.not_worse_by;
+    clear = interval.low > -claim.not_worse_by;
   }
-  if (differences.empty()) {
-    throw Error({.what = fmt::format("no seed is finished for both '{}' and '{}'", claim.baseline,
-                                     claim.method),
+  return clear       ? Verdict::reproduced
+         : direction ? Verdict::direction_only
+                     : Verdict::not_reproduced;
+}
+
+}  // namespace
+
+ClaimResult judge(const Claim& claim, const std::vector<FinishedRun>& runs) {
+  const bool compares = claim.kind == Claim::Kind::comparison;
+  const auto baseline = by_seed(runs, compares ? claim.baseline : claim.method, claim.metric);
+  const auto method = by_seed(runs, claim.method, claim.metric);
+  ClaimResult out;
+  out.claim = claim;
+  std::vector<double> judged;
+  for (const auto& [seed, value] : method) {
+    const auto other = baseline.find(seed);
+    if (other == baseline.end()) continue;
+    out.method.push_back(value);
+    if (compares) out.baseline.push_back(other->second);
+    judged.push_back(compares ? value - other->second : value);
+  }
+  if (judged.empty()) {
+    throw Error({.what = compares ? fmt::format("no seed is finished for both '{}' and '{}'",
+                                                claim.baseline, claim.method)
+                                  : fmt::format("no seed is finished for '{}'", claim.method),
                  .where = "claim " + claim.name,
                  .expected = "",
                  .fix = "run the experiment again, it goes on where it stopped"});
   }
-  ClaimResult out;
-  out.claim = claim;
-  out.baseline_mean = mean(baselines);
-  out.baseline_deviation = standard_deviation(baselines);
-  out.method_mean = mean(methods);
-  out.method_deviation = standard_deviation(methods);
-  out.difference = confidence_interval(differences);
-  out.seeds = differences.size();
-  const bool direction = claim.lower_is_better ? out.difference.mean < 0 : out.difference.mean > 0;
-  const bool clear = claim.lower_is_better ? out.difference.high < 0 : out.difference.low > 0;
-  if (clear) {
-    out.verdict = Verdict::reproduced;
-  } else if (direction) {
-    out.verdict = Verdict::direction_only;
-  }
+  out.interval = confidence_interval(judged);
+  out.verdict = verdict_of(out);
   return out;
 }
 
@@ -195,7 +384,8 @@ nlohmann::json results_json(const Experiment& experiment, const std::vector<Fini
 
 std::string results_markdown(const nlohmann::json& results) {
   try {
-    return claims_table(results).render(TableFormat::markdown) + "\n" +
+    return claims_table(results).render(TableFormat::markdown) + "\n" + arms_table(results) +
+           reasons(results) + sweep_table(results) + analysis_tables(results) +
            runs_table(results).render(TableFormat::markdown);
   } catch (const nlohmann::json::exception& error) {
     throw Error({.what = fmt::format("not the results of an experiment: {}", error.what()),

@@ -15,11 +15,12 @@ namespace switchyard::train {
 struct FinishedRun {
   std::string arm;
   std::uint64_t seed = 0;
-  nlohmann::json result;  // its result.json
+  nlohmann::json result;  // its result.json, and what was measured on it besides
+  std::string directory;  // of the run; not in results.json
 };
 
 enum class Verdict {
-  reproduced,      // the interval of the difference lies on the claimed side of zero
+  reproduced,      // the whole interval lies where the claim says
   direction_only,  // the mean does, the interval does not
   not_reproduced,
 };
@@ -27,10 +28,9 @@ std::string_view verdict_name(Verdict verdict);
 
 struct ClaimResult {
   Claim claim;
-  double baseline_mean = 0, baseline_deviation = 0;
-  double method_mean = 0, method_deviation = 0;
-  Interval difference;  // method - baseline, paired by seed
-  std::size_t seeds = 0;
+  std::vector<double> baseline;  // by seed; empty for a claim about a value
+  std::vector<double> method;
+  Interval interval;  // of method - baseline, paired by seed, or of the method's value
   Verdict verdict = Verdict::not_reproduced;
 };
 
@@ -41,8 +41,8 @@ ClaimResult judge(const Claim& claim, const std::vector<FinishedRun>& runs);
 nlohmann::json results_json(const Experiment& experiment, const std::vector<FinishedRun>& runs,
                             bool quick);
 
-// The table as markdown, made of results.json alone:
-// claim | baseline | method | difference with 95 % interval | verdict, and one row an arm below it.
+// The tables as markdown, made of results.json alone: claims with their verdicts, arms (means over
+// seeds), the sweep of K and the analysis's own tables where there are any, runs.
 std::string results_markdown(const nlohmann::json& results);
 
 // Replaces what stands between "<!-- results -->" and "<!-- /results -->". Throws Error if `text`

@@ -19,9 +19,10 @@
 namespace switchyard::train {
 
 struct ExperimentOptions {
-  std::string directory;  // of the runs, results.json, table.md and plot.svg
-  bool quick = false;     // generated text, one seed, the experiment's [quick] overrides
-  std::size_t seeds = 0;  // only the first ones; 0: all (quick: one)
+  std::string directory;               // of the runs, results.json, table.md and figures
+  bool quick = false;                  // generated text, one seed, the experiment's [quick]
+  std::size_t seeds = 0;               // only the first ones; 0: all (quick: one)
+  std::string preset;                  // of the experiment, by name; empty: none
   std::vector<std::string> overrides;  // of every run
   torch::Device device = torch::kCPU;
   std::stop_token stop;

@@ -96,10 +96,13 @@ DataRecipe read_data(const TomlDocument& document) {
   in.get("separator", out.separator);
   in.get("text_field", out.text_field);
   in.get("tokenizer", out.tokenizer);
-  in.get("vocab", out.vocab, 258, 1 << 20);
+  const bool bytes = out.tokenizer == kByteTokenizer;
+  if (bytes) out.vocab = kByteVocab;
+  in.get("vocab", out.vocab, kByteVocab, bytes ? kByteVocab : 1 << 20);
   in.get("sequence", out.sequence, 2, 1 << 20);
   in.get("cache", out.cache);
   in.get("limit_bytes", out.limit_bytes, 0, kMany);
+  in.get("limit_test_bytes", out.limit_test_bytes, 0, kMany);
   in.finish();
   if (out.train.empty()) {
     throw Error({.what = "no training text is named",
@@ -171,6 +174,7 @@ TrainRecipe read_train(const TomlDocument& document) {
   TrainRecipe out;
   in.get("steps", out.steps, 0, kMany);
   in.get("tokens", out.tokens, 0, kMany);
+  in.get("flops", out.flops, 0.0, kHuge);
   in.get("batch", out.batch, 1, 1 << 20);
   in.get("accumulation", out.accumulation, 1, 1 << 20);
   in.get("seed", out.seed);
@@ -192,11 +196,11 @@ TrainRecipe read_train(const TomlDocument& document) {
   choose(in, "null_init", kNullInits, out.null_init);
   in.get("only_router", out.only_router);
   in.finish();
-  if ((out.steps > 0) == (out.tokens > 0)) {
-    throw Error({.what = out.steps > 0 ? "both steps and tokens are given"
-                                       : "the length of the training is missing",
-                 .where = in.where(out.steps > 0 ? "tokens" : "steps"),
-                 .expected = "exactly one of steps, tokens, above 0",
+  if (const int lengths = (out.steps > 0) + (out.tokens > 0) + (out.flops > 0); lengths != 1) {
+    throw Error({.what = lengths > 1 ? "the length of the training is given twice"
+                                     : "the length of the training is missing",
+                 .where = in.where(lengths > 1 && out.tokens > 0 ? "tokens" : "steps"),
+                 .expected = "exactly one of steps, tokens, flops, above 0",
                  .fix = ""});
   }
   if (out.patience > 0 && out.eval_every == 0) {
@@ -384,13 +388,16 @@ std::string to_toml(const Recipe& recipe) {
   out.put("sequence", data.sequence);
   out.put("cache", data.cache);
   out.put("limit_bytes", data.limit_bytes);
+  out.put("limit_test_bytes", data.limit_test_bytes);
 
   const TrainRecipe& train = recipe.train;
   out.section("train");
   if (train.steps > 0) {
     out.put("steps", train.steps);
-  } else {
+  } else if (train.tokens > 0) {
     out.put("tokens", train.tokens);
+  } else {
+    out.put("flops", train.flops);
   }
   out.put("batch", train.batch);
   out.put("accumulation", train.accumulation);

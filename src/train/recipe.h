@@ -36,6 +36,10 @@ struct ModelRecipe {
   bool operator==(const ModelRecipe&) const = default;
 };
 
+// Entries of the tokenizer "bytes": 256 bytes and the end-of-text token.
+inline constexpr int kByteVocab = 257;
+inline constexpr const char* kByteTokenizer = "bytes";
+
 // [data]. Paths are relative to the working directory or to $SWITCHYARD_DATA; a file that is only
 // there as .xz or .gz is read decompressed.
 struct DataRecipe {
@@ -47,12 +51,14 @@ struct DataRecipe {
   std::string separator;  // text between documents, becomes the end-of-text token; empty: a file is
                           // one document
   std::string text_field = "text";  // of a JSONL file
-  std::string
-      tokenizer;  // a tokenizer.json or its directory; empty: one is trained on the training text
-  int vocab = 2048;    // of the tokenizer trained here
+  // A tokenizer.json or its directory; empty: one is trained on the training text; "bytes": every
+  // byte is a token, and the end of a text is one more
+  std::string tokenizer;
+  int vocab = 2048;    // of the tokenizer trained here; of "bytes": kByteVocab
   int sequence = 128;  // T, tokens a sequence
   std::string cache;   // directory of tokenised text; empty: cache/ in the output directory
-  std::int64_t limit_bytes = 0;  // only this much of the training text; 0: all
+  std::int64_t limit_bytes = 0;       // only this much of the training text; 0: all
+  std::int64_t limit_test_bytes = 0;  // only this much of the validation and of the test text
 
   bool operator==(const DataRecipe&) const = default;
 };
@@ -85,9 +91,11 @@ struct ScheduleRecipe {
 
 // [train]
 struct TrainRecipe {
-  std::int64_t steps = 0;  // optimizer steps; exactly one of steps, tokens is given
+  std::int64_t steps = 0;  // optimizer steps; exactly one of steps, tokens, flops is given
   std::int64_t tokens = 0;
-  int batch = 16;        // B, sequences computed at once
+  double flops =
+      0;           // of forward and backward passes, counted from the experts chosen; run_length.h
+  int batch = 16;  // B, sequences computed at once
   int accumulation = 1;  // batches whose gradients are summed into one step
   std::uint64_t seed = 1;
   OptimizerRecipe optimizer;
@@ -132,7 +140,8 @@ struct Recipe {
   bool operator==(const Recipe&) const = default;
 
   std::int64_t tokens_per_step() const;
-  // Optimizer steps in all: [train] steps, or tokens rounded up to whole steps.
+  // Optimizer steps in all: [train] steps, or tokens rounded up to whole steps; 0 for [train]
+  // flops.
   std::int64_t total_steps() const;
 };
 

@@ -66,6 +66,16 @@ TEST(Recipe, ResolvedRecipeReadsBackTheSame) {
   EXPECT_FLOAT_EQ(recipe.router->losses.balance_coefficient, 0.01F);
 }
 
+TEST(Recipe, BytesFixTheVocabulary) {
+  const Recipe recipe = parse_recipe(kMoe, "t.toml", {"data.tokenizer=bytes"});
+  EXPECT_EQ(recipe.data.vocab, kByteVocab);
+  EXPECT_EQ(parse_recipe(to_toml(recipe), "t.toml"), recipe);
+  const auto error = error_of([] {
+    parse_recipe(kMoe, "t.toml", {"data.tokenizer=bytes", "data.vocab=300"});
+  });
+  EXPECT_EQ(error.expected, "a whole number from 257 to 257");
+}
+
 TEST(Recipe, DenseTwinByOverrides) {
   const Recipe recipe =
       parse_recipe(kMoe, "t.toml", {"model.family=llama", "model.hidden=48"}, {"router"});

@@ -8,59 +8,86 @@
 namespace switchyard::train {
 namespace {
 
-template <typename T>
-void put(nlohmann::json& json, const char* key, const std::optional<T>& value) {
-  if (value) json[key] = *value;
+// Names and places of all numbers; `f` writes or reads one.
+template <typename Result, typename F>
+void visit_run(Result& r, F&& f) {
+  f("finished", r.finished);
+  f("step", r.step);
+  f("train_loss", r.train_loss);
+  f("valid_loss", r.valid_loss);
+  f("valid_perplexity", r.valid_perplexity);
+  f("valid_bits_per_byte", r.valid_bits_per_byte);
+  f("best_step", r.best_step);
+  f("stopped_early", r.stopped_early);
+  f("parameters", r.parameters);
+  f("active_parameters", r.active_parameters);
+  f("seconds", r.seconds);
+  f("tokens_per_second", r.tokens_per_second);
+  f("step_milliseconds", r.step_milliseconds);
+  f("training_flops", r.training_flops);
+  f("weights_hash", r.weights_hash);
+  f("test_loss", r.test_loss);
+  f("test_perplexity", r.test_perplexity);
+  f("test_word_perplexity", r.test_word_perplexity);
+  f("test_bits_per_byte", r.test_bits_per_byte);
+  f("training_experts_per_token", r.training_experts_per_token);
 }
 
-template <typename T>
-void take(const nlohmann::json& json, const char* key, std::optional<T>& value) {
-  if (json.contains(key)) value = json.at(key).get<T>();
+template <typename Summary, typename F>
+void visit_routing(Summary& s, F&& f) {
+  f("experts_per_token", s.experts_per_token);
+  f("experts_per_token_by_layer", s.experts_per_token_by_layer);
+  f("null_share", s.null_share);
+  f("skip_share", s.skip_share);
+  f("router_entropy", s.router_entropy);
+  f("router_entropy_share", s.router_entropy_share);
+  f("top_ratio", s.top_ratio);
+  f("selected_mass", s.selected_mass);
+  f("load_max_over_mean", s.load_max);
+  f("load_cv", s.load_cv);
+  f("load_entropy", s.load_entropy);
+  f("dead_experts", s.dead);
+  f("dropped", s.dropped);
 }
+
+struct Writer {
+  nlohmann::json& json;
+  template <typename T>
+  void operator()(const char* key, const T& value) {
+    json[key] = value;
+  }
+  template <typename T>
+  void operator()(const char* key, const std::optional<T>& value) {
+    if (value) json[key] = *value;
+  }
+};
+
+struct Reader {
+  const nlohmann::json& json;
+  template <typename T>
+  void operator()(const char* key, T& value) {
+    json.at(key).get_to(value);
+  }
+  template <typename T>
+  void operator()(const char* key, std::optional<T>& value) {
+    if (json.contains(key)) value = json.at(key).get<T>();
+  }
+};
 
 }  // namespace
 
 nlohmann::json to_json(const RunResult& result) {
-  nlohmann::json json = {{"finished", result.finished},
-                         {"step", result.step},
-                         {"train_loss", result.train_loss},
-                         {"valid_loss", result.valid_loss},
-                         {"valid_perplexity", result.valid_perplexity},
-                         {"valid_bits_per_byte", result.valid_bits_per_byte},
-                         {"best_step", result.best_step},
-                         {"stopped_early", result.stopped_early},
-                         {"parameters", result.parameters},
-                         {"active_parameters", result.active_parameters},
-                         {"seconds", result.seconds},
-                         {"tokens_per_second", result.tokens_per_second},
-                         {"weights_hash", result.weights_hash}};
-  put(json, "test_loss", result.test_loss);
-  put(json, "test_perplexity", result.test_perplexity);
-  put(json, "test_word_perplexity", result.test_word_perplexity);
-  put(json, "test_bits_per_byte", result.test_bits_per_byte);
+  nlohmann::json json;
+  visit_run(result, Writer{json});
+  if (result.routing) visit_routing(*result.routing, Writer{json});
   return json;
 }
 
 RunResult run_result_from_json(const nlohmann::json& json, const std::string& where) {
   try {
     RunResult out;
-    json.at("finished").get_to(out.finished);
-    json.at("step").get_to(out.step);
-    json.at("train_loss").get_to(out.train_loss);
-    json.at("valid_loss").get_to(out.valid_loss);
-    json.at("valid_perplexity").get_to(out.valid_perplexity);
-    json.at("valid_bits_per_byte").get_to(out.valid_bits_per_byte);
-    json.at("best_step").get_to(out.best_step);
-    json.at("stopped_early").get_to(out.stopped_early);
-    json.at("parameters").get_to(out.parameters);
-    json.at("active_parameters").get_to(out.active_parameters);
-    json.at("seconds").get_to(out.seconds);
-    json.at("tokens_per_second").get_to(out.tokens_per_second);
-    json.at("weights_hash").get_to(out.weights_hash);
-    take(json, "test_loss", out.test_loss);
-    take(json, "test_perplexity", out.test_perplexity);
-    take(json, "test_word_perplexity", out.test_word_perplexity);
-    take(json, "test_bits_per_byte", out.test_bits_per_byte);
+    visit_run(out, Reader{json});
+    if (json.contains("experts_per_token")) visit_routing(out.routing.emplace(), Reader{json});
     return out;
   } catch (const nlohmann::json::exception& error) {
     throw Error(

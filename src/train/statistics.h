@@ -12,6 +12,8 @@ struct Interval {
 };
 
 double mean(const std::vector<double>& values);
+// The middle value, or the mean of the middle two; 0 for none.
+double median(std::vector<double> values);
 // With n - 1 in the denominator; 0 for fewer than two values.
 double standard_deviation(const std::vector<double>& values);
 // For one value the interval is the whole line.

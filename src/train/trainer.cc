@@ -21,8 +21,10 @@
 #include "train/flops.h"
 #include "train/run_directory.h"
 #include "train/run_files.h"
+#include "train/run_length.h"
 #include "train/run_log.h"
 #include "train/schedule.h"
+#include "train/statistics.h"
 #include "train/torch_threads.h"
 #include "train/training_step.h"
 #include "train/window_sampler.h"
@@ -88,9 +90,9 @@ class Run {
         recipe_(recipe),
         options_(options),
         directory_{recipe.output.directory},
-        total_steps_(recipe.total_steps()),
         corpus_(load_corpus(fs, recipe.data, directory_.cache(), options.say)),
         config_(model_config(recipe, corpus_.vocab(), corpus_.end_of_text)),
+        length_(recipe, config_),
         model_(config_, recipe.train, recipe.model.dropout, options.device),
         sampler_(corpus_.train.size(), recipe.data.sequence, recipe.train.seed) {}
 
@@ -101,23 +103,28 @@ class Run {
   void start_from_source();
   void restore(std::int64_t step);
   void train_one_step();
+  std::int64_t position() const { return length_.position(state_.step, state_.flops); }
+  bool over() const { return length_.over(state_.step, state_.flops); }
   bool due(int every) const { return every > 0 && state_.step % every == 0; }
   void check_routers();
-  void log_step(const StepOutcome& outcome, double lr, double seconds);
+  double training_flops(const RoutingTotals& routers) const;
+  void log_step(const StepOutcome& outcome, const StepPlan& plan, double flops, double seconds);
+  Evaluation evaluate_on(const TokenFile& text, int windows, RoutingTotals* routing = nullptr);
   void evaluate_now();
   void save_best();
   void checkpoint();
   void prune();
   RunResult finish();
+  double median_milliseconds() const;
   std::vector<torch::Tensor> next_batches();
 
   FileSystem& fs_;
   const Recipe& recipe_;
   const RunOptions& options_;
   RunDirectory directory_;
-  std::int64_t total_steps_;
   Corpus corpus_;
   ModelConfig config_;
+  RunLength length_;
   TrainableModel model_;
   WindowSampler sampler_;
   std::unique_ptr<RunLog> log_;
@@ -130,7 +137,7 @@ class Run {
 
 RunResult Run::operator()() {
   start();
-  while (state_.step < total_steps_ && !stopped_early_) {
+  while (!over() && !stopped_early_) {
     if (options_.stop.stop_requested()) {
       if (state_.step > checkpointed_step_) checkpoint();
       RunResult result;
@@ -172,19 +179,19 @@ void Run::start() {
                  {"active_parameters", config_.active_parameters()},
                  {"train_tokens", corpus_.train.size()},
                  {"valid_tokens", corpus_.valid.size()},
-                 {"steps", total_steps_},
+                 {"steps", length_.steps()},
                  {"gemm_gflops", peak_gflops_}});
   }
   if (recipe_.router && recipe_.router->null_experts > 0) {
     options_.say(describe_null_experts(*recipe_.router, recipe_.train));
   }
-  options_.say(
-      fmt::format("{} weights, {} active for a token; {} training tokens, {} steps of {} tokens "
-                  "({:.1f} epochs)",
-                  config_.parameters(), config_.active_parameters(), corpus_.train.size(),
-                  total_steps_, recipe_.tokens_per_step(),
-                  static_cast<double>(total_steps_ * recipe_.tokens_per_step()) /
-                      static_cast<double>(corpus_.train.size())));
+  options_.say(fmt::format(
+      "{} weights, {} active for a token; {} training tokens, {}{} steps of {} tokens "
+      "({:.1f} epochs)",
+      config_.parameters(), config_.active_parameters(), corpus_.train.size(),
+      recipe_.train.flops > 0 ? "about " : "", length_.steps(), recipe_.tokens_per_step(),
+      static_cast<double>(length_.steps() * recipe_.tokens_per_step()) /
+          static_cast<double>(corpus_.train.size())));
 }
 
 // A run that goes on has its weights from the checkpoint.
@@ -235,24 +242,29 @@ std::vector<torch::Tensor> Run::next_batches() {
 void Run::train_one_step() {
   const auto begin = Clock::now();
   const bool log_this = (state_.step + 1) % recipe_.train.log_every == 0 || state_.step == 0;
-  const double lr =
-      learning_rate(recipe_.train.schedule, recipe_.train.optimizer.lr, state_.step, total_steps_);
-  const StepOutcome outcome = model_.step(next_batches(), state_.step, lr);
+  const StepPlan plan = {.step = state_.step,
+                         .lr = learning_rate(recipe_.train.schedule, recipe_.train.optimizer.lr,
+                                             position(), length_.steps()),
+                         .router = values_at(recipe_.schedules, position(), length_.steps())};
+  const StepOutcome outcome = model_.step(next_batches(), plan);
   ++state_.step;
+  const double step_flops = training_flops(model_.routers());
+  state_.flops += step_flops;
+  state_.experts_per_token_sum += model_.routers().summary().experts_per_token;
   state_.last_loss = outcome.loss;
   state_.loss_sum += outcome.loss;
   ++state_.loss_count;
   const double seconds = seconds_since(begin);
   state_.seconds += seconds;
   if (!routers_checked_) check_routers();
-  if (log_this) log_step(outcome, lr, seconds);
+  if (log_this) log_step(outcome, plan, step_flops, seconds);
   options_.on_step(
-      {.step = state_.step,
-       .steps = total_steps_,
+      {.step = std::max<std::int64_t>(1, position()),
+       .steps = length_.steps(),
        .loss = outcome.loss,
        .tokens_per_second = static_cast<double>(recipe_.tokens_per_step()) / seconds,
        .valid_loss = state_.best_step > 0 ? std::optional(state_.last_valid_loss) : std::nullopt});
-  const bool last = state_.step == total_steps_;
+  const bool last = over();
   if (due(recipe_.train.eval_every) || last) evaluate_now();
   if (due(recipe_.train.checkpoint_every) || last || stopped_early_) checkpoint();
 }
@@ -266,40 +278,73 @@ void Run::check_routers() {
   }
 }
 
-void Run::log_step(const StepOutcome& outcome, double lr, double seconds) {
+// Forward and backward pass of one step; the backward pass costs twice the forward pass.
+double Run::training_flops(const RoutingTotals& routers) const {
+  return 3.0 * measured_flops_per_token(config_, routers, recipe_.data.sequence) *
+         static_cast<double>(recipe_.tokens_per_step());
+}
+
+void Run::log_step(const StepOutcome& outcome, const StepPlan& plan, double flops, double seconds) {
   const auto tokens = static_cast<double>(recipe_.tokens_per_step());
-  // Backward costs twice the forward pass.
-  const double gflops = 3.0 * static_cast<double>(config_.flops_per_token(recipe_.data.sequence)) *
-                        tokens / seconds * 1e-9;
+  const double gflops = flops / seconds * 1e-9;
   nlohmann::json line = {{"event", "step"},
                          {"step", state_.step},
                          {"tokens", state_.step * recipe_.tokens_per_step()},
                          {"loss", outcome.loss},
                          {"mean_loss", state_.loss_sum / static_cast<double>(state_.loss_count)},
-                         {"lr", lr},
+                         {"lr", plan.lr},
                          {"gradient_norm", outcome.gradient_norm},
+                         {"training_flops", state_.flops},
+                         {"milliseconds", seconds * 1e3},
                          {"tokens_per_second", tokens / seconds},
                          {"gflops", gflops}};
   if (peak_gflops_ > 0) line["gemm_share"] = gflops / peak_gflops_;
   if (model_.routers().any()) {
-    const RouterStats stats = model_.routers().stats();
-    line["router"] = {{"loss", outcome.router_loss},        {"load_max", stats.load_max},
-                      {"load_entropy", stats.load_entropy}, {"entropy", stats.router_entropy},
-                      {"dead_experts", stats.dead},         {"dropped", stats.dropped}};
+    const RoutingSummary routing = model_.routers().summary();
+    nlohmann::json& router = line["router"];
+    router = {{"loss", outcome.router_loss},
+              {"losses", model_.routers().losses()},
+              {"experts_per_token", routing.experts_per_token},
+              {"null_share", routing.null_share},
+              {"load_max", routing.load_max},
+              {"load_entropy", routing.load_entropy},
+              {"dead_experts", routing.dead},
+              {"dropped", routing.dropped}};
+    if (routing.router_entropy_share) router["entropy"] = *routing.router_entropy_share;
+    if (plan.router.balance_coefficient)
+      router["balance_coefficient"] = *plan.router.balance_coefficient;
+    if (plan.router.inverse_temperature)
+      router["inverse_temperature"] = *plan.router.inverse_temperature;
   }
   log_->write(line);
   state_.loss_sum = 0;
   state_.loss_count = 0;
 }
 
+Evaluation Run::evaluate_on(const TokenFile& text, int windows, RoutingTotals* routing) {
+  return evaluate(model_.compute(), text,
+                  {.sequence = recipe_.data.sequence,
+                   .batch = recipe_.train.batch,
+                   .windows = static_cast<std::uint64_t>(windows),
+                   .device = options_.device,
+                   .routing = routing});
+}
+
+// Of the steps in the log, which a resumed run has too.
+double Run::median_milliseconds() const {
+  std::vector<double> values;
+  for (const nlohmann::json& line : read_log(fs_, directory_.log()))
+    if (line.contains("milliseconds")) values.push_back(line.at("milliseconds").get<double>());
+  return median(std::move(values));
+}
+
 void Run::evaluate_now() {
-  const Evaluation result =
-      evaluate(model_.compute(), corpus_.valid, recipe_.data.sequence, recipe_.train.batch,
-               static_cast<std::uint64_t>(recipe_.train.eval_windows), options_.device);
+  const Evaluation result = evaluate_on(corpus_.valid, recipe_.train.eval_windows);
   const double loss = result.loss();
   state_.last_valid_loss = loss;
   log_->write({{"event", "evaluation"},
                {"step", state_.step},
+               {"training_flops", state_.flops},
                {"valid_loss", loss},
                {"valid_perplexity", result.perplexity()}});
   if (state_.best_step == 0 || loss < state_.best_loss) {
@@ -351,7 +396,8 @@ RunResult Run::finish() {
   out.best_step = state_.best_step;
   out.stopped_early = stopped_early_;
   out.parameters = config_.parameters();
-  out.active_parameters = config_.active_parameters();
+  out.training_flops = state_.flops;
+  out.step_milliseconds = median_milliseconds();
   out.seconds = state_.seconds;
   out.tokens_per_second =
       static_cast<double>(state_.step * recipe_.tokens_per_step()) / state_.seconds;
@@ -360,21 +406,24 @@ RunResult Run::finish() {
     load_tensors(fs_, directory_.best() + "/" + step_name(state_.best_step) + "/model.safetensors",
                  model_.weights());
   }
-  const auto score = [&](const TokenFile& text) {
-    return evaluate(model_.compute(), text, recipe_.data.sequence, recipe_.train.batch, 0,
-                    options_.device);
-  };
-  const Evaluation valid = score(corpus_.valid);
+  RoutingTotals routing(RoutingTotals::Detail::evaluation);
+  const Evaluation valid = evaluate_on(corpus_.valid, 0, corpus_.test ? nullptr : &routing);
   out.valid_loss = valid.loss();
   out.valid_perplexity = valid.perplexity();
   out.valid_bits_per_byte = text_score(valid, corpus_.valid).bits_per_byte;
   if (corpus_.test) {
-    const Evaluation test = score(*corpus_.test);
+    const Evaluation test = evaluate_on(*corpus_.test, 0, &routing);
     const TextScore units = text_score(test, *corpus_.test);
     out.test_loss = test.loss();
     out.test_perplexity = units.token_perplexity;
     out.test_word_perplexity = units.word_perplexity;
     out.test_bits_per_byte = units.bits_per_byte;
+  }
+  out.active_parameters = measured_active_parameters(config_, routing);
+  if (routing.any()) {
+    out.routing = routing.summary();
+    out.training_experts_per_token =
+        state_.experts_per_token_sum / static_cast<double>(state_.step);
   }
   export_run(fs_, recipe_, model_.master(), corpus_.tokenizer, directory_.model());
   write_file_atomically(fs_, directory_.curves(),

@@ -24,7 +24,7 @@ Error not_finite(const char* what, double value, std::int64_t step) {
 
 TrainableModel::TrainableModel(const ModelConfig& config, const TrainRecipe& recipe, double dropout,
                                torch::Device device)
-    : recipe_(recipe), dropout_(dropout), device_(device), watch_(config.layers) {
+    : recipe_(recipe), dropout_(dropout), device_(device) {
   master_ = std::make_shared<models::Decoder>(config, recipe.seed);
   master_->to(device);
   compute_ = master_;
@@ -76,17 +76,17 @@ void TrainableModel::update_selection_biases() {
   for (std::size_t l = 0; l < master_->layers.size(); ++l) {
     models::MoeLayer moe = master_->layers[l]->moe;
     if (moe.is_empty() || !moe->router->selection_bias.defined()) continue;
-    moe->router->update_selection_bias(watch_.load(static_cast<int>(l)), recipe_.bias_update);
+    moe->router->update_selection_bias(routers_.layers().at(static_cast<int>(l)).load,
+                                       recipe_.bias_update);
   }
 }
 
-StepOutcome TrainableModel::step(const std::vector<torch::Tensor>& batches, std::int64_t step,
-                                 double lr) {
+StepOutcome TrainableModel::step(const std::vector<torch::Tensor>& batches, const StepPlan& plan) {
   SWITCHYARD_CHECK(!batches.empty());
   refresh_compute();
   optimizer_->zero_gradients();
   StepOutcome out;
-  watch_.clear();
+  routers_.clear();
   const double share = 1.0 / static_cast<double>(batches.size());
   for (std::size_t pass = 0; pass < batches.size(); ++pass) {
     const torch::Tensor ids = batches[pass].to(device_);
@@ -95,27 +95,33 @@ StepOutcome TrainableModel::step(const std::vector<torch::Tensor>& batches, std:
     context.training = true;
     context.dropout = dropout_;
     context.random = {.seed = recipe_.seed,
-                      .step = static_cast<std::uint64_t>(step),
+                      .step = static_cast<std::uint64_t>(plan.step),
                       .pass = static_cast<std::uint32_t>(pass)};
+    context.balance_coefficient = plan.router.balance_coefficient;
+    context.inverse_temperature = plan.router.inverse_temperature;
+    using KScope = models::ForwardContext::KScope;
+    std::unique_ptr<KScope> k;
+    if (plan.router.experts_per_token)
+      k.reset(new KScope(context.override_k(*plan.router.experts_per_token)));
     const torch::Tensor logits = compute_->forward(ids.narrow(1, 0, columns).contiguous(), context);
     torch::Tensor loss = torch::nn::functional::cross_entropy(
         logits.reshape({-1, logits.size(2)}), ids.narrow(1, 1, columns).reshape({-1}));
     const double cross_entropy = loss.item<double>();
-    if (!std::isfinite(cross_entropy)) throw not_finite("loss", cross_entropy, step);
+    if (!std::isfinite(cross_entropy)) throw not_finite("loss", cross_entropy, plan.step);
     out.loss += cross_entropy * share;
     if (const torch::Tensor extra = context.total_loss(); extra.defined()) {
       out.router_loss += extra.item<double>() * share;
       loss = loss + extra;
     }
     (loss * share).backward();
-    watch_.add(context);
+    routers_.add(context);
   }
   warnings_ = train::router_warnings(*compute_);
   collect_gradients();
   out.gradient_norm = gradient_norm(optimizer_->parameters());
-  if (!std::isfinite(out.gradient_norm)) throw not_finite("gradient", out.gradient_norm, step);
+  if (!std::isfinite(out.gradient_norm)) throw not_finite("gradient", out.gradient_norm, plan.step);
   const bool clip = recipe_.clip > 0 && out.gradient_norm > recipe_.clip;
-  optimizer_->step(lr, clip ? recipe_.clip / out.gradient_norm : 1.0);
+  optimizer_->step(plan.lr, clip ? recipe_.clip / out.gradient_norm : 1.0);
   update_selection_biases();
   return out;
 }

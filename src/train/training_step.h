@@ -10,9 +10,17 @@
 #include "models/decoder.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
-#include "train/router_watch.h"
+#include "train/routing_totals.h"
+#include "train/value_schedule.h"
 
 namespace switchyard::train {
+
+// What a step is told.
+struct StepPlan {
+  std::int64_t step = 0;  // finished before: names the random streams
+  double lr = 0;
+  ScheduledValues router;  // in force instead of the routers' own
+};
 
 struct StepOutcome {
   double loss = 0;           // mean cross entropy, nats per token
@@ -29,7 +37,7 @@ class TrainableModel {
 
   // `batches`: [B, T + 1] int64 each, all of one shape; the gradient is that of the mean over all
   // of them. Throws Error if loss or gradient is not finite; the weights are then as before.
-  StepOutcome step(const std::vector<torch::Tensor>& batches, std::int64_t step, double lr);
+  StepOutcome step(const std::vector<torch::Tensor>& batches, const StepPlan& plan);
 
   // The weights as the optimizer keeps them.
   const models::Decoder& master() const { return *master_; }
@@ -42,7 +50,7 @@ class TrainableModel {
   std::vector<NamedTensor> weights() const;
 
   // What the routers did in the last step, and which of them it did not train.
-  const RouterWatch& routers() const { return watch_; }
+  const RoutingTotals& routers() const { return routers_; }
   const std::vector<std::string>& router_warnings() const { return warnings_; }
 
  private:
@@ -56,7 +64,7 @@ class TrainableModel {
   std::shared_ptr<models::Decoder> master_;
   std::shared_ptr<models::Decoder> compute_;  // the same object as master_ unless bf16
   std::unique_ptr<Optimizer> optimizer_;
-  RouterWatch watch_;
+  RoutingTotals routers_{RoutingTotals::Detail::training};
   std::vector<std::string> warnings_;
 };
 

@@ -41,8 +41,9 @@ TEST(TrainingStep, AccumulationEqualsTheBigBatch) {
   TrainableModel parts = make(recipe);
   const torch::Tensor batch = ids(8);
   for (int step = 0; step < 3; ++step) {
-    const StepOutcome a = whole.step({batch}, step, 0.1);
-    const StepOutcome b = parts.step({batch.narrow(0, 0, 4), batch.narrow(0, 4, 4)}, step, 0.1);
+    const StepOutcome a = whole.step({batch}, {.step = step, .lr = 0.1});
+    const StepOutcome b =
+        parts.step({batch.narrow(0, 0, 4), batch.narrow(0, 4, 4)}, {.step = step, .lr = 0.1});
     EXPECT_NEAR(a.loss, b.loss, 1e-5);
     EXPECT_NEAR(a.gradient_norm, b.gradient_norm, 1e-5);
   }
@@ -51,7 +52,7 @@ TEST(TrainingStep, AccumulationEqualsTheBigBatch) {
 
 TEST(TrainingStep, FirstLossIsThatOfUniformGuessing) {
   TrainableModel model = make(tiny_recipe());
-  EXPECT_NEAR(model.step({ids(4)}, 0, 0.0).loss, std::log(280.0), 0.05);
+  EXPECT_NEAR(model.step({ids(4)}, {.step = 0, .lr = 0.0}).loss, std::log(280.0), 0.05);
 }
 
 TEST(TrainingStep, ClippingLimitsTheStepOfSgd) {
@@ -59,7 +60,7 @@ TEST(TrainingStep, ClippingLimitsTheStepOfSgd) {
       tiny_recipe({"train.optimizer=sgd", "train.clip=0.01", "train.weight_decay=0"});
   TrainableModel model = make(recipe);
   TrainableModel before = make(recipe);
-  EXPECT_GT(model.step({ids(4)}, 0, 1.0).gradient_norm, 0.01);
+  EXPECT_GT(model.step({ids(4)}, {.step = 0, .lr = 1.0}).gradient_norm, 0.01);
   double moved = 0;
   const auto now = model.weights();
   const auto then = before.weights();
@@ -75,7 +76,7 @@ TEST(TrainingStep, NonFiniteLossStopsWithTheStep) {
     torch::NoGradGuard no_grad;
     model.master().final_norm->weight.fill_(std::nanf(""));
   }
-  const auto parts = error_of([&] { model.step({ids(4)}, 41, 0.1); });
+  const auto parts = error_of([&] { model.step({ids(4)}, {.step = 41, .lr = 0.1}); });
   EXPECT_EQ(parts.what, "the loss is not finite (nan) in step 42");
   EXPECT_NE(parts.fix.find("lower train.lr"), std::string::npos);
 }
@@ -83,9 +84,9 @@ TEST(TrainingStep, NonFiniteLossStopsWithTheStep) {
 TEST(TrainingStep, SelectionBiasMovesAgainstTheLoad) {
   TrainableModel model = make(tiny_recipe(
       {"model.family=switchyard", "router.selection_bias=true", "train.bias_update=0.25"}));
-  model.step({ids(4)}, 0, 0.0);
+  model.step({ids(4)}, {.step = 0, .lr = 0.0});
   models::MoeLayer moe = model.master().layers[0]->moe;
-  const torch::Tensor load = model.routers().load(0).to(torch::kFloat32);
+  const torch::Tensor load = model.routers().layers().at(0).load.to(torch::kFloat32);
   const torch::Tensor expected = torch::sign(load.mean() - load) * 0.25;
   EXPECT_TRUE(torch::allclose(moe->router->selection_bias, expected));
 }
@@ -95,8 +96,8 @@ TEST(TrainingStep, Bf16FollowsFp32) {
   TrainableModel rough = make(tiny_recipe({"train.bf16=true"}));
   double difference = 0;
   for (int step = 0; step < 5; ++step) {
-    difference =
-        std::abs(exact.step({ids(4)}, step, 0.01).loss - rough.step({ids(4)}, step, 0.01).loss);
+    difference = std::abs(exact.step({ids(4)}, {.step = step, .lr = 0.01}).loss -
+                          rough.step({ids(4)}, {.step = step, .lr = 0.01}).loss);
   }
   EXPECT_LT(difference, 0.05);  // losses near 5; bf16 has three digits
   for (const NamedTensor& tensor : rough.weights())
@@ -105,16 +106,16 @@ TEST(TrainingStep, Bf16FollowsFp32) {
 
 TEST(TrainingStep, RoutersAreWatched) {
   TrainableModel model = make(tiny_recipe());
-  model.step({ids(4)}, 0, 0.01);
+  model.step({ids(4)}, {.step = 0, .lr = 0.01});
   EXPECT_TRUE(model.router_warnings().empty());
-  const RouterStats stats = model.routers().stats();
+  const RoutingSummary stats = model.routers().summary();
   EXPECT_GE(stats.load_max, 1.0);
   EXPECT_LE(stats.load_max, 4.0);
-  EXPECT_GT(stats.router_entropy, 0.9);  // undecided at the start
-  EXPECT_EQ(model.routers().load(1).sum().item<std::int64_t>(), 4 * 16 * 2);
+  EXPECT_GT(*stats.router_entropy_share, 0.9);  // undecided at the start
+  EXPECT_EQ(model.routers().layers().at(1).assignments(), 4 * 16 * 2);
 
   TrainableModel frozen = make(tiny_recipe({"router.frozen=true"}));
-  frozen.step({ids(4)}, 0, 0.01);
+  frozen.step({ids(4)}, {.step = 0, .lr = 0.01});
   ASSERT_EQ(frozen.router_warnings().size(), 2U);
   EXPECT_TRUE(frozen.router_warnings()[0].starts_with("layer 0: ")) << frozen.router_warnings()[0];
 }

@@ -51,4 +51,15 @@ int whole_value_at(const ValueSchedule& schedule, std::int64_t step, std::int64_
                                      std::max(schedule.from, schedule.to)));
 }
 
+ScheduledValues values_at(const RouterSchedules& schedules, std::int64_t step, std::int64_t steps) {
+  ScheduledValues out;
+  if (schedules.experts_per_token)
+    out.experts_per_token = whole_value_at(*schedules.experts_per_token, step, steps);
+  if (schedules.balance_coefficient)
+    out.balance_coefficient = value_at(*schedules.balance_coefficient, step, steps);
+  if (schedules.inverse_temperature)
+    out.inverse_temperature = value_at(*schedules.inverse_temperature, step, steps);
+  return out;
+}
+
 }  // namespace switchyard::train

@@ -51,4 +51,12 @@ struct RouterSchedules {
   bool operator==(const RouterSchedules&) const = default;
 };
 
+// What schedules set for one training step; unset: the router's own value.
+struct ScheduledValues {
+  std::optional<int> experts_per_token;
+  std::optional<double> balance_coefficient;
+  std::optional<double> inverse_temperature;
+};
+ScheduledValues values_at(const RouterSchedules& schedules, std::int64_t step, std::int64_t steps);
+
 }  // namespace switchyard::train

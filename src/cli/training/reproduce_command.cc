@@ -70,8 +70,26 @@ void publish(FileSystem& fs, const std::string& experiment_file, const std::stri
   const std::string text =
       train::with_results(read_file(fs, readme, 1 << 24), train::results_markdown(results), readme);
   write_file_atomically(fs, home + "/results.json", results.dump(2) + "\n");
-  write_file_atomically(fs, home + "/plot.svg", read_file(fs, from + "/plot.svg"));
+  const auto copy_figures = [&](const nlohmann::json& part) {
+    for (const nlohmann::json& name : part.value("figures", nlohmann::json::array())) {
+      const std::string file = "/" + name.get<std::string>();
+      write_file_atomically(fs, home + file, read_file(fs, from + file));
+    }
+  };
+  copy_figures(results);
+  if (results.contains("analysis")) copy_figures(results.at("analysis"));
   write_file_atomically(fs, readme, text);
+}
+
+// Writes the README's tables anew from the results that stand beside it.
+void rewrite_tables(FileSystem& fs, const std::string& experiment_file) {
+  const std::string home = experiment_file.substr(0, experiment_file.find_last_of('/'));
+  const std::string readme = home + "/README.md";
+  const nlohmann::json results =
+      nlohmann::json::parse(read_file(fs, home + "/results.json", 1 << 24), nullptr, false);
+  write_file_atomically(fs, readme,
+                        train::with_results(read_file(fs, readme, 1 << 24),
+                                            train::results_markdown(results), readme));
 }
 
 }  // namespace
@@ -92,6 +110,7 @@ int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
   std::string device = "cpu";
   int threads = -1;
   bool update = false;
+  bool tables = false;
   app.add_option("EXPERIMENT", name, "the name of a folder of papers/, or an experiment.toml")
       ->required();
   app.add_flag("--quick", options.quick,
@@ -105,21 +124,37 @@ int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
   app.add_option("--device", device, "cpu or cuda")->check(CLI::IsMember({"cpu", "cuda"}));
   app.add_option("--threads", threads, "threads, 0: one a core")->check(CLI::Range(0, 4096));
   app.add_flag("--update-readme", update,
-               "also write results.json, plot.svg and the README's table beside the experiment");
+               "also write results.json, figures and the README's tables beside the experiment");
+  app.add_flag("--rewrite-tables", tables,
+               "run nothing: write the README's tables anew from the results.json beside it");
+  app.add_option("--preset", options.preset,
+                 "a configuration of the experiment other than its own, for example gpu")
+      ->excludes("--quick");
   if (!parse_flags(app, arguments)) return kDone;
 
   FileSystem& fs = real_file_system();
   const std::string path = experiment_path(fs, name);
   const train::Experiment experiment = train::load_experiment(fs, path);
+  if (tables) {
+    rewrite_tables(fs, path);
+    return kDone;
+  }
   if (update && options.quick) {
     throw Error({.what = "a quick run says nothing about the claim and cannot be published",
                  .where = "--update-readme",
                  .expected = "a run without --quick",
                  .fix = ""});
   }
+  if (update && !options.preset.empty()) {
+    throw Error({.what = "the README shows the experiment's own configuration, not a preset's",
+                 .where = "--update-readme",
+                 .expected = "a run without --preset",
+                 .fix = "take the tables from table.md of the run"});
+  }
   if (options.directory.empty()) {
     options.directory =
-        fmt::format("runs/reproduce-{}{}", experiment.name, options.quick ? "-quick" : "");
+        fmt::format("runs/reproduce-{}{}{}", experiment.name, options.quick ? "-quick" : "",
+                    options.preset.empty() ? "" : "-" + options.preset);
   }
   if (threads >= 0) options.overrides.push_back(fmt::format("train.threads={}", threads));
   options.device = parse_device(device);
@@ -137,7 +172,7 @@ int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
     if (options.quick)
       fmt::print(
           "\nA quick run on generated text: it shows that the machinery works, not the claim.\n");
-    fmt::print("\nresults: {0}/results.json\nplot: {0}/plot.svg\n", options.directory);
+    fmt::print("\nresults: {0}/results.json\nfigures: {0}/*.svg\n", options.directory);
     if (update) publish(fs, path, options.directory, results);
   } catch (const Cancelled&) {
     progress.note("stopped; a checkpoint is written, give the same command to go on");

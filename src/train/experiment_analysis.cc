@@ -1,0 +1,31 @@
+#include "train/experiment_analysis.h"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "switchyard/error.h"
+
+namespace switchyard::train {
+namespace {
+
+// A row an analysis: {name, what, function}.
+const std::vector<Analysis> kAnalyses = {};
+
+}  // namespace
+
+std::span<const Analysis> analyses() { return kAnalyses; }
+
+const Analysis& analysis(const std::string& name) {
+  std::vector<std::string_view> known;
+  for (const Analysis& row : analyses()) {
+    if (row.name == name) return row;
+    known.push_back(row.name);
+  }
+  throw Error(
+      {.what = fmt::format("there is no analysis '{}'", name),
+       .where = "experiment: analysis",
+       .expected = known.empty() ? "no analysis" : fmt::format("one of {}", fmt::join(known, ", ")),
+       .fix = ""});
+}
+
+}  // namespace switchyard::train
