@@ -87,11 +87,13 @@ struct ModelConfig {
   int kv_width() const { return kv_heads * head_dim; }
 
   // Counts of weights. `active` counts what one token uses: K experts, the shared expert, the
-  // router.
+  // router. Experts of different width enter by the share of tokens that is expected of them: the
+  // probabilities of random routing (where a skip uses nothing), the budget a router is trained
+  // for, else all alike.
   std::uint64_t parameters() const;
   std::uint64_t active_parameters() const;
-  std::uint64_t expert_parameters() const;  // of one expert
-  // Multiply-adds times two for one token at the given context length.
+  std::uint64_t expert_parameters() const;  // of the largest expert
+  // Multiply-adds times two for one token at the given context length, experts as in active.
   std::uint64_t flops_per_token(int context_tokens) const;
 
   bool operator==(const ModelConfig&) const = default;

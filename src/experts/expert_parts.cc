@@ -8,9 +8,9 @@
 
 namespace switchyard::experts {
 
-std::vector<PartShape> part_shapes(const ModelConfig& config) {
+std::vector<PartShape> part_shapes(const ModelConfig& config, int e) {
   SWITCHYARD_CHECK(config.moe.has_value());
-  const std::int64_t hidden = config.moe->expert.hidden;
+  const std::int64_t hidden = config.moe->ffn(e).hidden;
   const std::int64_t width = config.width;
   std::vector<PartShape> parts;
   if (config.moe->expert.gated) parts.push_back({"gate", {hidden, width}});

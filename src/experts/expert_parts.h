@@ -16,8 +16,9 @@ struct PartShape {
   std::vector<std::int64_t> shape;  // [out, in]
 };
 
-// In the order of a slab. Shapes: gate and up [F, D], down [D, F]. The model must have experts.
-std::vector<PartShape> part_shapes(const ModelConfig& config);
+// Of expert e, in the order of a slab. Shapes: gate and up [F, D], down [D, F] with the expert's
+// own width F. The model must have experts.
+std::vector<PartShape> part_shapes(const ModelConfig& config, int e);
 
 // Experts of layer l: E, or 0 for a dense layer.
 int experts_of_layer(const ModelConfig& config, int l);

@@ -27,7 +27,6 @@ ExpertStore open_in_place(FileSystem& fs, const std::string& model_directory,
   require_experts(config, model_directory);
   const SafetensorsReader reader(fs, model_directory);
   const WeightNames names(config.family);
-  const auto shapes = part_shapes(config);
 
   std::vector<std::shared_ptr<ReadableFile>> files;
   std::map<std::size_t, std::uint32_t> file_index;  // of the reader -> of the store
@@ -46,7 +45,7 @@ ExpertStore open_in_place(FileSystem& fs, const std::string& model_directory,
     for (int e = 0; e < experts_of_layer(config, l); ++e) {
       Slab slab;
       std::vector<Part> parts;
-      for (const PartShape& shape : shapes) {
+      for (const PartShape& shape : part_shapes(config, e)) {
         const TensorInfo& tensor = reader.find(names.expert(l, e, shape.name), shape.shape);
         check_usable(tensor, reader.files().at(tensor.file));
         parts.push_back({.name = shape.name,

@@ -115,11 +115,10 @@ class PackWriter {
 
  private:
   void plan() {
-    const auto shapes = part_shapes(config_);
     for (int l = 0; l < config_.layers; ++l) {
       for (int e = 0; e < experts_of_layer(config_, l); ++e) {
         PackedSlab slab{.id = {static_cast<std::uint32_t>(l), static_cast<std::uint32_t>(e)}};
-        for (const PartShape& shape : shapes) {
+        for (const PartShape& shape : part_shapes(config_, e)) {
           const TensorInfo& tensor = reader_.find(names_.expert(l, e, shape.name), shape.shape);
           check_expert_dtype(tensor, reader_.files().at(tensor.file));
           slab.parts.push_back({.name = shape.name,

@@ -170,13 +170,12 @@ PackHeader parse_pack_header(std::string_view text, std::uint64_t file_bytes,
     count += static_cast<std::size_t>(experts_of_layer(config, l));
   }
   const nlohmann::json& slabs = list_field(fields, "slabs", count);
-  const auto shapes = part_shapes(config);
   std::uint64_t offset = pack_data_begin(text.size(), header.alignment);
   std::size_t index = 0;
   for (int l = 0; l < config.layers; ++l) {
     for (int e = 0; e < experts_of_layer(config, l); ++e) {
       const SlabId id{static_cast<std::uint32_t>(l), static_cast<std::uint32_t>(e)};
-      header.slabs.push_back(parse_slab(slabs[index++], id, offset, shapes, path));
+      header.slabs.push_back(parse_slab(slabs[index++], id, offset, part_shapes(config, e), path));
       const auto end = checked_add(offset, header.slabs.back().bytes);
       if (!end || *end > file_bytes) {
         throw Error({.what = "the file ends before the expert does",

@@ -51,7 +51,7 @@ std::string expected_bytes(FileSystem& fs, const std::string& directory,
   std::string bytes;
   for (int l = 0; l < config.layers; ++l) {
     for (int e = 0; e < experts_of_layer(config, l); ++e) {
-      for (const PartShape& shape : part_shapes(config)) {
+      for (const PartShape& shape : part_shapes(config, e)) {
         const TensorInfo& tensor = reader.find(names.expert(l, e, shape.name), shape.shape);
         std::string part(tensor.bytes, '\0');
         reader.read(tensor, std::as_writable_bytes(std::span(part)));
@@ -65,7 +65,8 @@ std::string expected_bytes(FileSystem& fs, const std::string& directory,
 TEST(Pack, InPlaceAndPackedHandOutTheModelsBytes) {
   for (const ModelConfig& config :
        {testing_support::tiny_mixtral(), testing_support::tiny_olmoe(),
-        testing_support::tiny_qwen2_moe(), testing_support::tiny_switchyard()}) {
+        testing_support::tiny_qwen2_moe(), testing_support::tiny_switchyard(),
+        testing_support::tiny_duo()}) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       for (const std::uint64_t alignment : {512, 4096, 65536}) {
         MemoryFileSystem fs;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "switchyard/error.h"
 
@@ -28,6 +29,9 @@ struct LayerCounts {
     dense = ffn(d, T(c.dense.hidden), c.dense.gated);
     if (c.moe) {
       expert = ffn(d, T(c.moe->expert.hidden), c.moe->expert.gated);
+      for (int e = 0; e < c.moe->router.experts; ++e) {
+        all_experts += ffn(d, T(c.moe->ffn(e).hidden), c.moe->expert.gated);
+      }
       shared =
           ffn(d, T(c.moe->shared_hidden), c.moe->expert.gated) + (c.moe->shared_gate ? d : T(0));
       router = T(routing::router_width(c.moe->router)) * d;
@@ -37,18 +41,54 @@ struct LayerCounts {
 
   static T ffn(T d, T hidden, bool gated) { return (gated ? 3 : 2) * d * hidden; }
 
-  T attention = 0, norms = 0, biases = 0, dense = 0, expert = 0, shared = 0, router = 0,
-    router_bias = 0;
+  T attention = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0, shared = 0,
+    router = 0, router_bias = 0;
 };
 
+// Of one token's K choices, the share that falls on each expert, where something says it: the
+// shares of random routing, the budget that a router is trained for. Else all alike.
+std::vector<double> expected_shares(const routing::Config& router) {
+  const auto experts = static_cast<std::size_t>(router.experts);
+  const auto given = [&](const std::vector<float>& shares) {
+    std::vector<double> out(shares.begin(), shares.end());
+    const double rest = std::max(0.0, 1.0 - std::accumulate(out.begin(), out.end(), 0.0));
+    const auto outputs =
+        std::max(experts + static_cast<std::size_t>(router.null_experts), out.size());
+    const auto known = out.size();
+    out.resize(outputs, outputs > known ? rest / static_cast<double>(outputs - known) : 0.0);
+    out.resize(experts);
+    return out;
+  };
+  if (!router.probabilities.empty()) return given(router.probabilities);
+  if (router.losses.budget_coefficient > 0 && router.experts_per_token == 1) {
+    return given(router.losses.budget);
+  }
+  return std::vector<double>(experts, 1.0 / static_cast<double>(experts));
+}
+
+// Weights of the experts that one token uses in a layer: K, or what is expected where experts
+// differ in width or shares are given.
+std::uint64_t used_experts(const ModelConfig& c, const LayerCounts<std::uint64_t>& layer) {
+  if (!c.moe) return 0;
+  const routing::Config& router = c.moe->router;
+  if (c.moe->expert_hidden.empty() && router.probabilities.empty()) {
+    return static_cast<std::uint64_t>(router.experts_per_token) * layer.expert;
+  }
+  const auto shares = expected_shares(router);
+  double sum = 0;
+  for (int e = 0; e < router.experts; ++e) {
+    sum += shares[static_cast<std::size_t>(e)] *
+           LayerCounts<double>::ffn(c.width, c.moe->ffn(e).hidden, c.moe->expert.gated);
+  }
+  return static_cast<std::uint64_t>(std::llround(router.experts_per_token * sum));
+}
+
 template <typename T>
-T total(const ModelConfig& c, T experts_counted) {
-  const LayerCounts<T> layer(c);
+T total(const ModelConfig& c, const LayerCounts<T>& layer, T experts) {
   T sum = T(c.vocab) * T(c.width) * (c.tied_embeddings ? 1 : 2) + T(c.width);
   for (const bool moe : c.layer_is_moe) {
     sum += layer.attention + layer.norms + layer.biases;
-    sum += moe ? experts_counted * layer.expert + layer.shared + layer.router + layer.router_bias
-               : layer.dense;
+    sum += moe ? experts + layer.shared + layer.router + layer.router_bias : layer.dense;
   }
   return sum;
 }
@@ -168,6 +208,7 @@ void check_family(const ModelConfig& c) {
           c.attention_bias ? "true" : "false", t.bias == true ? "true" : "false");
   require(c.dense.gated && (!c.moe || c.moe->expert.gated), "gated", "false", "true");
   if (!c.moe) return;
+  require(c.moe->expert_hidden.empty(), "moe.expert_hidden", "set", "experts of one width");
   require(c.dense.hidden == 0 || c.dense.activation == c.moe->expert.activation,
           "moe.expert.activation", std::string(activation_name(c.moe->expert.activation)),
           "the activation of the dense layers");
@@ -190,12 +231,13 @@ FfnConfig MoeConfig::ffn(int e) const {
 }
 
 std::uint64_t ModelConfig::parameters() const {
-  return total<std::uint64_t>(*this, moe ? static_cast<std::uint64_t>(moe->router.experts) : 0);
+  const LayerCounts<std::uint64_t> layer(*this);
+  return total(*this, layer, layer.all_experts);
 }
 
 std::uint64_t ModelConfig::active_parameters() const {
-  return total<std::uint64_t>(*this,
-                              moe ? static_cast<std::uint64_t>(moe->router.experts_per_token) : 0);
+  const LayerCounts<std::uint64_t> layer(*this);
+  return total(*this, layer, used_experts(*this, layer));
 }
 
 std::uint64_t ModelConfig::expert_parameters() const {
@@ -204,7 +246,7 @@ std::uint64_t ModelConfig::expert_parameters() const {
 
 std::uint64_t ModelConfig::flops_per_token(int context_tokens) const {
   const LayerCounts<std::uint64_t> layer(*this);
-  const auto chosen = moe ? static_cast<std::uint64_t>(moe->router.experts_per_token) : 0;
+  const auto chosen = used_experts(*this, layer);
   // The embedding is looked up, norms and biases are no matrix products; scores and values cost a
   // multiply-add for each cached token and each element of q.
   std::uint64_t multiply_adds =
@@ -213,7 +255,7 @@ std::uint64_t ModelConfig::flops_per_token(int context_tokens) const {
     multiply_adds += layer.attention;
     multiply_adds +=
         2 * static_cast<std::uint64_t>(context_tokens) * static_cast<std::uint64_t>(q_width());
-    multiply_adds += routed ? chosen * layer.expert + layer.shared + layer.router : layer.dense;
+    multiply_adds += routed ? chosen + layer.shared + layer.router : layer.dense;
   }
   return 2 * multiply_adds;
 }
@@ -222,7 +264,8 @@ void validate(const ModelConfig& config) {
   check_sizes(config);
   check_ffn(config);
   check_family(config);
-  const double parameters = total<double>(config, config.moe ? config.moe->router.experts : 0);
+  const LayerCounts<double> layer(config);
+  const double parameters = total(config, layer, layer.all_experts);
   if (parameters > kMaxParameters) {
     fail("the number of weights", std::to_string(parameters), "at most 1e15");
   }

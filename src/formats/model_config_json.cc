@@ -219,17 +219,31 @@ FfnConfig read_ffn(const JsonFields& fields, std::string_view name) {
           .gated = ffn.boolean("gated", true)};
 }
 
+void read_expert_widths(const JsonFields& own, MoeConfig& moe) {
+  const nlohmann::json* widths = own.get("expert_hidden");
+  if (widths == nullptr) return;
+  const char* expected = "a list of widths, one an expert";
+  if (!widths->is_array()) own.fail("expert_hidden", expected);
+  for (const nlohmann::json& width : *widths) {
+    if (!width.is_number_integer() || width < 1 || width > kMaxSize) {
+      own.fail("expert_hidden", expected);
+    }
+    moe.expert_hidden.push_back(width.get<int>());
+  }
+}
+
 void read_own_section(const JsonFields& fields, ModelConfig& config) {
   static const std::set<std::string, std::less<>> kKnown = {
-      "attention_bias", "qk_norm",       "dense",       "moe_layers",
-      "expert",         "shared_hidden", "shared_gate", "router"};
+      "attention_bias", "qk_norm",       "dense",       "moe_layers", "expert",
+      "expert_hidden",  "shared_hidden", "shared_gate", "router"};
   const nlohmann::json* section = fields.get("switchyard");
   if (section == nullptr) fields.fail("switchyard", "the section that describes the layers");
   const JsonFields own(*section, fields.where() + ": switchyard");
   for (const auto& [key, value] : section->items()) {
     if (kKnown.find(key) == kKnown.end()) {
       own.fail(key,
-               "one of attention_bias, qk_norm, dense, moe_layers, expert, shared_hidden, "
+               "one of attention_bias, qk_norm, dense, moe_layers, expert, expert_hidden, "
+               "shared_hidden, "
                "shared_gate, router");
     }
   }
@@ -254,6 +268,7 @@ void read_own_section(const JsonFields& fields, ModelConfig& config) {
   }
   MoeConfig moe;
   moe.expert = read_ffn(own, "expert");
+  read_expert_widths(own, moe);
   moe.shared_hidden = static_cast<int>(own.integer("shared_hidden", 0, kMaxSize, 0));
   moe.shared_gate = own.boolean("shared_gate", false);
   const nlohmann::json* router = own.get("router");
@@ -320,6 +335,7 @@ nlohmann::json own_section(const ModelConfig& config) {
                         {"moe_layers", layers_where(config, true)}};
   if (config.moe) {
     own["expert"] = ffn_json(config.moe->expert);
+    if (!config.moe->expert_hidden.empty()) own["expert_hidden"] = config.moe->expert_hidden;
     own["shared_hidden"] = config.moe->shared_hidden;
     own["shared_gate"] = config.moe->shared_gate;
     own["router"] = routing::to_json(config.moe->router);

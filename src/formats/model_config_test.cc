@@ -86,6 +86,36 @@ TEST(ModelConfigTest, FlopsPerTokenByHand) {
   EXPECT_EQ(c.flops_per_token(10), 2 * (2 * layer + 96 * 32));
 }
 
+// Duo-LLM, section 6.12: c(b) = (b + (L - b) / 16) / L of the FFN's operations.
+TEST(ModelConfigTest, ExpertsOfDifferentWidthCountByTheirExpectedShare) {
+  ModelConfig c = testing_support::tiny_duo();
+  c.layers = 12;
+  c.layer_is_moe.assign(12, true);
+  c.moe->expert.hidden = 160;
+  c.moe->expert_hidden = {160, 10};
+  const auto ffn = [](std::uint64_t hidden) { return 3U * 32 * hidden; };
+  c.moe->router.probabilities = {0.0F, 1.0F};
+  const std::uint64_t small = c.flops_per_token(0), active = c.active_parameters();
+  EXPECT_EQ(c.parameters() - active, 12 * ffn(160));
+  const std::pair<int, double> published[] = {{0, 0.0625}, {1, 0.141}, {4, 0.375},
+                                              {6, 0.531},  {8, 0.688}, {12, 1.0}};
+  for (const auto& [big, share] : published) {
+    const float p = static_cast<float>(big) / 12.0F;
+    c.moe->router.probabilities = {p, 1.0F - p};
+    const double flops = static_cast<double>(c.flops_per_token(0) - small) + 24.0 * ffn(10);
+    EXPECT_NEAR(flops / (24.0 * ffn(160)), share, 5e-4) << big;
+  }
+  c.moe->router.probabilities = {0.5F, 0.25F, 0.25F};  // skips cost nothing
+  EXPECT_EQ(c.active_parameters() - active, 12 * (ffn(80) + ffn(10) / 4 - ffn(10)));
+  // A router that is trained for a budget is expected to keep it; without one all are alike.
+  c.moe->router = testing_support::tiny_duo_router().moe->router;
+  c.moe->router.losses.budget = {0.25F};
+  EXPECT_EQ(c.active_parameters() - active - 12U * 2 * 32,
+            12 * (ffn(40) + 3 * ffn(10) / 4 - ffn(10)));
+  c.moe->router.losses = {};
+  EXPECT_EQ(c.active_parameters() - active - 12U * 2 * 32, 12 * (ffn(80) + ffn(5) - ffn(10)));
+}
+
 TEST(ModelConfigTest, ReadsTheRouterOfEachFamily) {
   const ModelConfig mixtral = parse(mixtral_8x7b());
   EXPECT_EQ(mixtral.moe->router.experts, 8);
@@ -234,8 +264,8 @@ TEST(ModelConfigTest, RefusesSizesThatDoNotFit) {
 
 std::vector<ModelConfig> tiny_models() {
   using namespace testing_support;
-  return {tiny_llama(), tiny_mistral(),   tiny_qwen2(),     tiny_mixtral(),
-          tiny_olmoe(), tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard()};
+  return {tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
+          tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()};
 }
 
 TEST(ModelConfigTest, JsonRoundTrip) {
@@ -280,6 +310,9 @@ TEST(ModelConfigTest, AFamilyIsNotMadeToSayWhatItCannot) {
   config = testing_support::tiny_olmoe();
   config.moe->expert.gated = false;
   EXPECT_THAT(refuse(config).what, HasSubstr("gated"));
+  config = testing_support::tiny_mixtral();
+  config.moe->expert_hidden = {24, 24, 24, 24, 24, 24, 24, 12};
+  EXPECT_THAT(refuse(config).what, HasSubstr("expert_hidden"));
   config = testing_support::tiny_qwen2_moe();
   config.moe->shared_gate = false;
   EXPECT_THAT(refuse(config).what, HasSubstr("shared_gate"));
@@ -305,6 +338,11 @@ TEST(ModelConfigTest, OwnSectionIsStrict) {
   EXPECT_THAT(with("moe_layers", "all"), HasSubstr("'moe_layers'"));
   EXPECT_THAT(with("expert", nullptr), HasSubstr("'expert' is missing"));
   EXPECT_THAT(with("router", nullptr), HasSubstr("'router' is missing"));
+  EXPECT_THAT(with("expert_hidden", "wide"), HasSubstr("'expert_hidden'"));
+  EXPECT_THAT(with("expert_hidden", json::array({0, 24})), HasSubstr("'expert_hidden'"));
+  EXPECT_THAT(with("expert_hidden", json::array({16, 24})), HasSubstr("2 widths"));
+  EXPECT_THAT(with("expert_hidden", json::array({1, 2, 3, 4, 5, 6, 7, 8})),
+              HasSubstr("moe.expert.hidden is 24"));
   EXPECT_THAT(
       with("router", {{"kind", "top_k"}, {"experts", 8}, {"experts_per_token", 2}, {"knob", 1}}),
       HasSubstr("knob"));

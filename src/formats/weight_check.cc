@@ -79,8 +79,11 @@ class Lister {
                                     std::string(family_.experts_field)};
     if (outputs.size > 0) add(names_.router(l), {outputs, width_});
     if (moe.router.selection_bias) add(names_.selection_bias(l), {outputs});
-    const ExpectedDimension hidden{moe.expert.hidden, std::string(family_.expert_hidden_field)};
     for (int e = 0; e < moe.router.experts; ++e) {
+      const ExpectedDimension hidden{moe.ffn(e).hidden,
+                                     moe.expert_hidden.empty()
+                                         ? std::string(family_.expert_hidden_field)
+                                         : "switchyard.expert_hidden[" + std::to_string(e) + "]"};
       ffn(moe.expert, hidden, [&](std::string_view part) { return names_.expert(l, e, part); });
     }
     if (moe.shared_hidden == 0) return;

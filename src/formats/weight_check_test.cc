@@ -28,7 +28,7 @@ TEST(WeightCheckTest, TinyModelsHoldWhatTheirConfigsSay) {
   using namespace testing_support;
   for (const ModelConfig& config :
        {tiny_llama(), tiny_mistral(), tiny_qwen2(), tiny_mixtral(), tiny_olmoe(), tiny_qwen2_moe(),
-        tiny_qwen3_moe(), tiny_switchyard()}) {
+        tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()}) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       MemoryFileSystem fs;
       write_tiny_model(fs, "m", config, 3, dtype);
@@ -67,6 +67,15 @@ TEST(WeightCheckTest, NamesTensorAndField) {
   error = mismatch(testing_support::tiny_olmoe(), claimed);
   EXPECT_THAT(error.where, HasSubstr("mlp.gate.weight"));
   EXPECT_THAT(error.expected, HasSubstr("9 (num_experts)"));
+}
+
+TEST(WeightCheckTest, EachExpertHasItsOwnWidth) {
+  const ModelConfig duo = testing_support::tiny_duo();
+  ModelConfig claimed = duo;
+  claimed.moe->expert_hidden = {48, 4};
+  const auto error = mismatch(duo, claimed);
+  EXPECT_THAT(error.where, HasSubstr("experts.1."));
+  EXPECT_THAT(error.expected, HasSubstr("4 (switchyard.expert_hidden[1])"));
 }
 
 TEST(WeightCheckTest, PartsTheConfigDoesNotKnow) {

@@ -50,9 +50,9 @@ void list_moe(const MoeLayerImpl& moe, int l, const WeightNames& names,
   const auto& bank = *moe.experts;
   for (int e = 0; e < map.size(0); ++e) {
     const auto slot = map[e].item<std::int64_t>();
-    if (bank.ffn.gated) add(names.expert(l, e, "gate"), bank.gate()[slot]);
-    add(names.expert(l, e, "up"), bank.up()[slot]);
-    add(names.expert(l, e, "down"), bank.down()[slot]);
+    if (bank.ffn.gated) add(names.expert(l, e, "gate"), bank.gate(slot));
+    add(names.expert(l, e, "up"), bank.up(slot));
+    add(names.expert(l, e, "down"), bank.down(slot));
   }
   if (!moe.shared) return;
   add(names.shared_expert(l, "gate"), moe.shared->gate);

@@ -27,7 +27,7 @@ std::vector<std::int64_t> shape(const SafetensorsReader& reader, const char* nam
 
 TEST(CheckpointIo, SaveAndLoadGiveTheSameBits) {
   for (const auto& config : {tiny_llama(), tiny_qwen2(), tiny_mixtral(), tiny_olmoe(),
-                             tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard()}) {
+                             tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()}) {
     MemoryFileSystem fs;
     Decoder model(config, 3);
     save_model(fs, model, "out");
@@ -49,7 +49,7 @@ TEST(CheckpointIo, LoadsWhatOthersWrote) {
     const WeightNames names(config.family);
     const int last = config.layers - 1;
     const auto expected = reader.read_f32(names.expert(last, 3, "up"));
-    const auto actual = model->layers[last]->moe->experts->up()[3].contiguous();
+    const auto actual = model->layers[last]->moe->experts->up(3).contiguous();
     EXPECT_TRUE(std::equal(expected.begin(), expected.end(), actual.data_ptr<float>()));
   }
 }
@@ -125,8 +125,7 @@ TEST(CheckpointIo, AMergedLayerIsSavedExpertByExpert) {
   model.layers[0]->moe->expert_map[5] = 2;
   save_model(fs, model, "out");
   const auto loaded = load_model(fs, "out");
-  EXPECT_TRUE(
-      loaded->layers[0]->moe->experts->up()[5].equal(model.layers[0]->moe->experts->up()[2]));
+  EXPECT_TRUE(loaded->layers[0]->moe->experts->up(5).equal(model.layers[0]->moe->experts->up(2)));
   // Other products of the same rows: equal up to rounding.
   EXPECT_TRUE(run(*loaded).allclose(run(model), 1e-5, 1e-6));
 }

@@ -31,8 +31,8 @@ torch::Tensor run(Decoder& model, const torch::Tensor& tokens,
 
 const std::vector<ModelConfig>& all_configs() {
   static const std::vector<ModelConfig> configs{
-      tiny_llama(), tiny_mistral(),   tiny_qwen2(),     tiny_mixtral(),
-      tiny_olmoe(), tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard()};
+      tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
+      tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()};
   return configs;
 }
 

@@ -19,7 +19,7 @@ torch::Tensor grouped_composed(const ExpertBankImpl& bank, const torch::Tensor& 
                                const torch::Tensor& slots, const torch::Tensor& weights) {
   const auto items = x.size(0);
   const auto choices = slots.size(1);
-  const auto experts = bank.in.size(0);
+  const auto experts = bank.slots();
   // Absent choices sort behind the last expert and are cut off.
   const auto flat = slots.flatten();
   const auto key = torch::where(flat < 0, torch::full_like(flat, experts), flat);
@@ -37,7 +37,7 @@ torch::Tensor grouped_composed(const ExpertBankImpl& bank, const torch::Tensor& 
   const auto present = order.narrow(0, 0, rows);  // assignment of each row
   const auto gathered = x.index_select(0, torch::div(present, choices, "floor"));
   torch::Tensor results;
-  if (experts * longest <= 2 * rows) {
+  if (bank.equal_widths() && experts * longest <= 2 * rows) {
     // Balanced enough: one batched product over experts, each padded to the longest. The copy in
     // and out is linear in rows; what it saves is one launch an expert and direction.
     const auto expert_of_row = key.index_select(0, present);
@@ -56,8 +56,8 @@ torch::Tensor grouped_composed(const ExpertBankImpl& bank, const torch::Tensor& 
     for (std::int64_t e = 0; e < experts; ++e) {
       if (count[e] == 0) continue;
       const auto hidden =
-          between(bank, torch::linear(gathered.narrow(0, begin, count[e]), bank.in[e]));
-      parts.push_back(torch::linear(hidden, bank.out[e]));
+          between(bank, torch::linear(gathered.narrow(0, begin, count[e]), bank.gate_and_up(e)));
+      parts.push_back(torch::linear(hidden, bank.down(e)));
       begin += count[e];
     }
     results = torch::cat(parts);

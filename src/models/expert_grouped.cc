@@ -10,6 +10,9 @@
 //              dh from da;        dx[n] = sum of dh in_e over the item's rows
 //              din_e = dh^T x[n];  dout_e = dy[n]^T a       over the rows of e
 //
+// F is the expert's own: where widths differ, the values of a row take as much room as its expert
+// is wide.
+//
 // The gate weight multiplies a, not the expert's output: one multiplication among others in the
 // same pass over a, and its gradient is a dot product of length F with values that are at hand, so
 // the experts' outputs need not be kept.
@@ -106,13 +109,60 @@ std::vector<Block> row_blocks(const Rows& rows) {
   return blocks;
 }
 
-struct Shape {
-  std::int64_t width = 0;    // D
-  std::int64_t hidden = 0;   // F
-  std::int64_t in_rows = 0;  // 2F when gated, else F
-  Activation activation = Activation::silu;
-  bool gated() const { return in_rows != hidden; }
+// One expert: how wide it is, where its matrices lie in the banks, and where the values of its rows
+// lie in buffers that hold F or G values a row.
+struct ExpertShape {
+  std::int64_t hidden = 0;      // F
+  std::int64_t in_rows = 0;     // G: 2F when gated, else F
+  std::int64_t in_begin = 0;    // of in_e [G, D]
+  std::int64_t out_begin = 0;   // of out_e [D, F]
+  std::int64_t out_stride = 0;  // elements from one row of out_e to the next
+  std::int64_t first_row = 0;
+  std::int64_t hidden_begin = 0;  // of first_row's F values
+  std::int64_t values_begin = 0;  // of first_row's G values
+
+  std::int64_t hidden_at(std::int64_t row) const {
+    return hidden_begin + (row - first_row) * hidden;
+  }
+  std::int64_t values_at(std::int64_t row) const {
+    return values_begin + (row - first_row) * in_rows;
+  }
 };
+
+struct Shape : torch::CustomClassHolder {
+  std::int64_t width = 0;  // D
+  bool gated = true;
+  Activation activation = Activation::silu;
+  std::vector<ExpertShape> experts;
+  std::int64_t hidden_values = 0;  // F values of all rows
+  std::int64_t values = 0;         // G values of all rows
+};
+
+c10::intrusive_ptr<Shape> make_shape(const ExpertBankImpl& bank, const Rows& rows) {
+  auto shape = c10::make_intrusive<Shape>();
+  const auto D = bank.in.size(-1);
+  shape->width = D;
+  shape->gated = bank.ffn.gated;
+  shape->activation = bank.ffn.activation;
+  std::int64_t before = 0;  // F of the experts before
+  for (std::int64_t e = 0; e < bank.slots(); ++e) {
+    const auto F = bank.hidden[static_cast<std::size_t>(e)];
+    const auto G = bank.ffn.gated ? 2 * F : F;
+    const auto count = rows.begin[e + 1] - rows.begin[e];
+    shape->experts.push_back({.hidden = F,
+                              .in_rows = G,
+                              .in_begin = before * (bank.ffn.gated ? 2 : 1) * D,
+                              .out_begin = bank.equal_widths() ? before * D : before,
+                              .out_stride = bank.equal_widths() ? F : bank.out.size(1),
+                              .first_row = rows.begin[e],
+                              .hidden_begin = shape->hidden_values,
+                              .values_begin = shape->values});
+    before += F;
+    shape->hidden_values += count * F;
+    shape->values += count * G;
+  }
+  return shape;
+}
 
 template <typename T>
 torch::Tensor view(T* data, std::int64_t rows, std::int64_t columns, std::int64_t stride) {
@@ -191,7 +241,7 @@ template <typename T>
 torch::Tensor forward_pass(const Shape& shape, const Rows& rows, const torch::Tensor& x,
                            const torch::Tensor& weights, const torch::Tensor& in,
                            const torch::Tensor& out, const torch::Tensor& hidden) {
-  const auto [width, F, in_rows, activation] = shape;
+  const auto width = shape.width;
   const auto results = torch::empty({rows.count(), width}, x.options());
   const auto* x_data = x.data_ptr<T>();
   const auto* weight = weights.data_ptr<T>();
@@ -200,32 +250,33 @@ torch::Tensor forward_pass(const Shape& shape, const Rows& rows, const torch::Te
   auto* h_data = hidden.data_ptr<T>();
   auto* result = results.data_ptr<T>();
   const auto blocks = row_blocks(rows);
-  run_tasks(static_cast<std::int64_t>(blocks.size()),
-            [&, width = width, F = F, in_rows = in_rows, activation = activation](std::int64_t i) {
-              const auto& block = blocks[i];
-              const auto m = block.rows();
-              const auto scratch = torch::empty({m * (width + F)}, x.options());
-              T* gathered = scratch.template data_ptr<T>();
-              T* a = gathered + m * width;
-              T* h = h_data + block.begin * in_rows;
-              gather_rows(rows, block, x_data, width, gathered);
-              gemm({.transpose_b = true, .m = m, .n = in_rows, .k = width}, gathered, width,
-                   in_data + block.expert * in_rows * width, width, h, in_rows);
-              activate_block(activation, view(h, m, F, in_rows), view(a, m, F, F));
-              const T* up = in_rows == F ? nullptr : h + F;
-              for (std::int64_t r = 0; r < m; ++r) {
-                const T w = weight[rows.assignment[block.begin + r]];
-                T* row = a + r * F;
-                if (up == nullptr) {
-                  for (std::int64_t f = 0; f < F; ++f) row[f] *= w;
-                } else {
-                  const T* u = up + r * in_rows;
-                  for (std::int64_t f = 0; f < F; ++f) row[f] *= w * u[f];
-                }
-              }
-              gemm({.transpose_b = true, .m = m, .n = width, .k = F}, a, F,
-                   out_data + block.expert * width * F, F, result + block.begin * width, width);
-            });
+  run_tasks(static_cast<std::int64_t>(blocks.size()), [&](std::int64_t i) {
+    const auto& block = blocks[i];
+    const auto& expert = shape.experts[block.expert];
+    const auto F = expert.hidden, in_rows = expert.in_rows;
+    const auto m = block.rows();
+    const auto scratch = torch::empty({m * (width + F)}, x.options());
+    T* gathered = scratch.template data_ptr<T>();
+    T* a = gathered + m * width;
+    T* h = h_data + expert.values_at(block.begin);
+    gather_rows(rows, block, x_data, width, gathered);
+    gemm({.transpose_b = true, .m = m, .n = in_rows, .k = width}, gathered, width,
+         in_data + expert.in_begin, width, h, in_rows);
+    activate_block(shape.activation, view(h, m, F, in_rows), view(a, m, F, F));
+    const T* up = shape.gated ? h + F : nullptr;
+    for (std::int64_t r = 0; r < m; ++r) {
+      const T w = weight[rows.assignment[block.begin + r]];
+      T* row = a + r * F;
+      if (up == nullptr) {
+        for (std::int64_t f = 0; f < F; ++f) row[f] *= w;
+      } else {
+        const T* u = up + r * in_rows;
+        for (std::int64_t f = 0; f < F; ++f) row[f] *= w * u[f];
+      }
+    }
+    gemm({.transpose_b = true, .m = m, .n = width, .k = F}, a, F, out_data + expert.out_begin,
+         expert.out_stride, result + block.begin * width, width);
+  });
   auto y = torch::empty_like(x);
   sum_rows(rows, x.size(0), weights.size(1), width, result, y.data_ptr<T>());
   return y;
@@ -263,23 +314,32 @@ struct Gradients {
   torch::Tensor x{}, weights{}, in{}, out{};
 };
 
+// Which gradients somebody waits for: frozen experts cost no products for theirs.
+struct Needs {
+  bool x = true;
+  bool in = true;
+  bool out = true;
+};
+
 template <typename T>
 Gradients backward_pass(const Shape& shape, const Rows& rows, const torch::Tensor& x,
                         const torch::Tensor& weights, const torch::Tensor& in,
                         const torch::Tensor& out, const torch::Tensor& hidden,
-                        const torch::Tensor& dy, bool need_x) {
-  const auto D = shape.width, F = shape.hidden, G = shape.in_rows;
+                        const torch::Tensor& dy, const Needs& needs) {
+  const auto D = shape.width;
   const auto A = rows.count();
+  const bool need_x = needs.x;
   // Rows of x, dy, a and dh for the weight gradients, and rows of dx.
-  const auto buffer = torch::empty({A * (2 * D + F + G + (need_x ? D : 0))}, x.options());
+  const auto buffer = torch::empty(
+      {A * (2 * D + (need_x ? D : 0)) + shape.hidden_values + shape.values}, x.options());
   T* x_rows = buffer.data_ptr<T>();
   T* dy_rows = x_rows + A * D;
   T* a_rows = dy_rows + A * D;
-  T* dh_rows = a_rows + A * F;
-  T* dx_rows = dh_rows + A * G;
-  Gradients gradient{.weights = torch::zeros_like(weights),
-                     .in = torch::empty_like(in),
-                     .out = torch::empty_like(out)};
+  T* dh_rows = a_rows + shape.hidden_values;
+  T* dx_rows = dh_rows + shape.values;
+  Gradients gradient{.weights = torch::zeros_like(weights)};
+  if (needs.in) gradient.in = torch::empty_like(in);
+  if (needs.out) gradient.out = torch::empty_like(out);
   const auto *x_data = x.data_ptr<T>(), *dy_data = dy.data_ptr<T>(),
              *weight = weights.data_ptr<T>();
   const auto *in_data = in.data_ptr<T>(), *out_data = out.data_ptr<T>();
@@ -289,27 +349,30 @@ Gradients backward_pass(const Shape& shape, const Rows& rows, const torch::Tenso
   const auto blocks = row_blocks(rows);
   run_tasks(static_cast<std::int64_t>(blocks.size()), [&](std::int64_t i) {
     const auto& block = blocks[i];
+    const auto& expert = shape.experts[block.expert];
+    const auto F = expert.hidden, G = expert.in_rows;
     const auto m = block.rows();
     T* block_dy = dy_rows + block.begin * D;
-    T* act = a_rows + block.begin * F;
-    T* h = h_data + block.begin * G;
-    T* dh = dh_rows + block.begin * G;
+    T* act = a_rows + expert.hidden_at(block.begin);
+    T* h = h_data + expert.values_at(block.begin);
+    T* dh = dh_rows + expert.values_at(block.begin);
     const auto scratch = torch::empty({m * F}, x.options());
     T* da = scratch.template data_ptr<T>();
     gather_rows(rows, block, x_data, D, x_rows + block.begin * D);
     gather_rows(rows, block, dy_data, D, block_dy);
-    gemm({.m = m, .n = F, .k = D}, block_dy, D, out_data + block.expert * D * F, F, da, F);
+    gemm({.m = m, .n = F, .k = D}, block_dy, D, out_data + expert.out_begin, expert.out_stride, da,
+         F);
     activate_block(shape.activation, view(h, m, F, G), view(act, m, F, F));
     for (std::int64_t r = 0; r < m; ++r) {
       const auto assignment = rows.assignment[block.begin + r];
       d_weight[assignment] = backward_row(F, weight[assignment], da + r * F, act + r * F,
-                                          shape.gated() ? h + r * G + F : nullptr, dh + r * G + F);
+                                          shape.gated ? h + r * G + F : nullptr, dh + r * G + F);
     }
     activate_backward_block(shape.activation, view(da, m, F, F), view(h, m, F, G),
                             view(dh, m, F, G));
     if (need_x) {
-      gemm({.m = m, .n = D, .k = G}, dh, G, in_data + block.expert * G * D, D,
-           dx_rows + block.begin * D, D);
+      gemm({.m = m, .n = D, .k = G}, dh, G, in_data + expert.in_begin, D, dx_rows + block.begin * D,
+           D);
     }
   });
 
@@ -319,32 +382,36 @@ Gradients backward_pass(const Shape& shape, const Rows& rows, const torch::Tenso
     bool is_in;
   };
   std::vector<Task> tasks;
-  for (std::int64_t e = 0; e < in.size(0); ++e) {
+  for (std::int64_t e = 0; e < static_cast<std::int64_t>(shape.experts.size()); ++e) {
     for (const bool is_in : {true, false}) {
-      const auto size = is_in ? G : D;
+      if (!(is_in ? needs.in : needs.out)) continue;
+      const auto size = is_in ? shape.experts[e].in_rows : D;
       for (std::int64_t begin = 0; begin < size; begin += kBlockGradientRows) {
         tasks.push_back({e, begin, std::min(begin + kBlockGradientRows, size), is_in});
       }
     }
   }
-  T* d_in = gradient.in.data_ptr<T>();
-  T* d_out = gradient.out.data_ptr<T>();
+  T* d_in = needs.in ? gradient.in.template data_ptr<T>() : nullptr;
+  T* d_out = needs.out ? gradient.out.template data_ptr<T>() : nullptr;
   run_tasks(static_cast<std::int64_t>(tasks.size()), [&](std::int64_t i) {
     const auto& task = tasks[i];
+    const auto& expert = shape.experts[task.expert];
+    const auto F = expert.hidden, G = expert.in_rows;
     const auto first = rows.begin[task.expert];
     const auto n = rows.begin[task.expert + 1] - first;
     const auto m = task.end - task.begin;
     const auto columns = task.is_in ? D : F;
-    T* to = (task.is_in ? d_in + (task.expert * G + task.begin) * D
-                        : d_out + (task.expert * D + task.begin) * F);
+    const auto stride = task.is_in ? D : expert.out_stride;
+    T* to = task.is_in ? d_in + expert.in_begin + task.begin * D
+                       : d_out + expert.out_begin + task.begin * stride;
     if (n == 0) {  // an expert without items
-      std::fill(to, to + m * columns, T{0});
+      for (std::int64_t r = 0; r < m; ++r) std::fill_n(to + r * stride, columns, T{0});
     } else if (task.is_in) {
-      gemm({.transpose_a = true, .m = m, .n = D, .k = n}, dh_rows + first * G + task.begin, G,
-           x_rows + first * D, D, to, D);
+      gemm({.transpose_a = true, .m = m, .n = D, .k = n},
+           dh_rows + expert.values_at(first) + task.begin, G, x_rows + first * D, D, to, stride);
     } else {
       gemm({.transpose_a = true, .m = m, .n = F, .k = n}, dy_rows + first * D + task.begin, D,
-           a_rows + first * F, F, to, F);
+           a_rows + expert.hidden_at(first), F, to, stride);
     }
   });
 
@@ -360,20 +427,19 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
   static torch::Tensor forward(torch::autograd::AutogradContext* context, const torch::Tensor& x,
                                const torch::Tensor& weights, const torch::Tensor& in,
                                const torch::Tensor& out, const torch::Tensor& slots,
-                               std::int64_t activation) {
-    const Shape shape{.width = x.size(1),
-                      .hidden = out.size(2),
-                      .in_rows = in.size(1),
-                      .activation = static_cast<Activation>(activation)};
-    const auto rows = sort_by_expert(slots, in.size(0));
-    const auto hidden = torch::empty({rows->count(), shape.in_rows}, x.options());
+                               const ExpertBankImpl* bank) {
+    const auto rows = sort_by_expert(slots, bank->slots());
+    const auto shape = make_shape(*bank, *rows);
+    const auto hidden = torch::empty({shape->values}, x.options());
     auto y = x.scalar_type() == torch::kDouble
-                 ? forward_pass<double>(shape, *rows, x, weights, in, out, hidden)
-                 : forward_pass<float>(shape, *rows, x, weights, in, out, hidden);
+                 ? forward_pass<double>(*shape, *rows, x, weights, in, out, hidden)
+                 : forward_pass<float>(*shape, *rows, x, weights, in, out, hidden);
     context->save_for_backward({x, weights, in, out, hidden});
     context->saved_data["rows"] = c10::IValue::make_capsule(rows);
-    context->saved_data["activation"] = activation;
+    context->saved_data["shape"] = c10::IValue::make_capsule(shape);
     context->saved_data["need_x"] = x.requires_grad();
+    context->saved_data["need_in"] = in.requires_grad();
+    context->saved_data["need_out"] = out.requires_grad();
     return y;
   }
 
@@ -387,19 +453,17 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
     const auto saved = context->get_saved_variables();
     const auto &x = saved[0], &weights = saved[1], &in = saved[2], &out = saved[3],
                &hidden = saved[4];
-    const auto rows =
-        c10::static_intrusive_pointer_cast<Rows>(context->saved_data["rows"].toCapsule());
-    const Shape shape{
-        .width = x.size(1),
-        .hidden = out.size(2),
-        .in_rows = in.size(1),
-        .activation = static_cast<Activation>(context->saved_data["activation"].toInt())};
-    const bool need_x = context->saved_data["need_x"].toBool();
+    const auto& data = context->saved_data;
+    const auto rows = c10::static_intrusive_pointer_cast<Rows>(data.at("rows").toCapsule());
+    const auto shape = c10::static_intrusive_pointer_cast<Shape>(data.at("shape").toCapsule());
+    const Needs needs{.x = data.at("need_x").toBool(),
+                      .in = data.at("need_in").toBool(),
+                      .out = data.at("need_out").toBool()};
     const auto gradient_y = dy[0].contiguous();
     auto gradient =
         x.scalar_type() == torch::kDouble
-            ? backward_pass<double>(shape, *rows, x, weights, in, out, hidden, gradient_y, need_x)
-            : backward_pass<float>(shape, *rows, x, weights, in, out, hidden, gradient_y, need_x);
+            ? backward_pass<double>(*shape, *rows, x, weights, in, out, hidden, gradient_y, needs)
+            : backward_pass<float>(*shape, *rows, x, weights, in, out, hidden, gradient_y, needs);
     return {gradient.x,   gradient.weights, gradient.in,
             gradient.out, torch::Tensor(),  torch::Tensor()};
   }
@@ -410,8 +474,7 @@ class GroupedExperts : public torch::autograd::Function<GroupedExperts> {
 torch::Tensor grouped_on_cpu(const ExpertBankImpl& bank, const torch::Tensor& x,
                              const torch::Tensor& slots, const torch::Tensor& weights) {
   return GroupedExperts::apply(x.contiguous(), weights.contiguous(), bank.in.contiguous(),
-                               bank.out.contiguous(), slots,
-                               static_cast<std::int64_t>(bank.ffn.activation));
+                               bank.out.contiguous(), slots, &bank);
 }
 
 torch::Tensor grouped_experts(const ExpertBankImpl& bank, const torch::Tensor& x,

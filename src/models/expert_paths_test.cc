@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <vector>
 
 #include <torch/torch.h>
 
@@ -23,6 +24,7 @@ struct Case {
   std::int64_t items, width, experts, choices, hidden;
   Activation activation = Activation::silu;
   bool gated = true;
+  std::vector<std::int64_t> widths = {};  // of the experts where they differ; largest: hidden
 };
 
 std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
@@ -30,8 +32,8 @@ std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.nam
 ExpertBank make_bank(const Case& c, torch::ScalarType type = torch::kFloat32) {
   ExpertBank bank(
       c.experts, c.width,
-      FfnConfig{
-          .hidden = static_cast<int>(c.hidden), .activation = c.activation, .gated = c.gated});
+      FfnConfig{.hidden = static_cast<int>(c.hidden), .activation = c.activation, .gated = c.gated},
+      c.widths);
   const torch::NoGradGuard no_grad;
   bank->to(type);
   bank->in.copy_(random_tensor(bank->in.sizes(), 1));
@@ -93,6 +95,7 @@ TEST_P(Paths, HaveTheGradientsOfFiniteDifferences) {
   c.items = std::min<std::int64_t>(c.items, 5);
   c.width = std::min<std::int64_t>(c.width, 6);
   c.hidden = std::min<std::int64_t>(c.hidden, 19);  // beyond one block of the backward's lanes
+  for (auto& width : c.widths) width = std::min(width, c.hidden);
   auto bank = make_bank(c, torch::kFloat64);
   const auto x = random_tensor({c.items, c.width}, 3, torch::kFloat64).requires_grad_();
   const auto weights = random_tensor({c.items, c.choices}, 4, torch::kFloat64).requires_grad_();
@@ -120,19 +123,60 @@ TEST_P(Paths, ComposedGroupedPathAgreesToo) {
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, Paths,
-    ::testing::Values(Case{"typical", 100, 32, 8, 2, 24}, Case{"one item", 1, 16, 4, 2, 8},
-                      Case{"one expert", 9, 16, 1, 1, 8}, Case{"all experts", 9, 16, 4, 4, 8},
-                      Case{"width one", 20, 1, 4, 2, 1}, Case{"many empty experts", 3, 8, 64, 2, 8},
-                      Case{"several blocks an expert", 700, 8, 2, 1, 8},
-                      Case{"several gradient blocks", 12, 600, 2, 1, 300},
-                      Case{"plain relu", 40, 16, 4, 2, 33, Activation::relu, false},
-                      Case{"plain gelu", 40, 16, 4, 2, 8, Activation::gelu, false},
-                      Case{"gated gelu tanh", 40, 16, 4, 2, 8, Activation::gelu_tanh, true}),
+    ::testing::Values(
+        Case{"typical", 100, 32, 8, 2, 24}, Case{"one item", 1, 16, 4, 2, 8},
+        Case{"one expert", 9, 16, 1, 1, 8}, Case{"all experts", 9, 16, 4, 4, 8},
+        Case{"width one", 20, 1, 4, 2, 1}, Case{"many empty experts", 3, 8, 64, 2, 8},
+        Case{"several blocks an expert", 700, 8, 2, 1, 8},
+        Case{"several gradient blocks", 12, 600, 2, 1, 300},
+        Case{"plain relu", 40, 16, 4, 2, 33, Activation::relu, false},
+        Case{"plain gelu", 40, 16, 4, 2, 8, Activation::gelu, false},
+        Case{"gated gelu tanh", 40, 16, 4, 2, 8, Activation::gelu_tanh, true},
+        Case{"big and small", 90, 32, 2, 1, 48, Activation::silu, true, {48, 3}},
+        Case{"big and small, all chosen", 90, 32, 2, 2, 48, Activation::silu, true, {3, 48}},
+        Case{"four widths", 600, 8, 4, 2, 20, Activation::silu, true, {5, 20, 1, 17}},
+        Case{"four widths, plain", 40, 8, 4, 3, 20, Activation::gelu, false, {5, 20, 1, 17}}),
     [](const auto& test) {
       std::string name = test.param.name;
+      std::erase(name, ',');
       std::replace(name.begin(), name.end(), ' ', '_');
       return name;
     });
+
+TEST(ExpertPaths, WidthsThatDifferComputeWhatEachExpertAloneWould) {
+  const Case c{"", 12, 8, 3, 1, 20, Activation::silu, true, {20, 4, 9}};
+  auto bank = make_bank(c);
+  EXPECT_FALSE(bank->equal_widths());
+  const auto x = random_tensor({12, 8}, 3);
+  for (std::int64_t e = 0; e < 3; ++e) {
+    EXPECT_EQ(bank->gate(e).size(0), c.widths[e]);
+    EXPECT_EQ(bank->down(e).size(1), c.widths[e]);
+    const auto alone =
+        torch::linear(torch::silu(torch::linear(x, bank->gate(e))) * torch::linear(x, bank->up(e)),
+                      bank->down(e));
+    const auto slots = torch::full({12, 1}, e, torch::kInt64);
+    EXPECT_LT(
+        relative_error(apply_experts(*bank, x, slots, torch::ones({12, 1}), ComputePath::grouped),
+                       alone),
+        1e-5);
+  }
+}
+
+TEST(ExpertPaths, FrozenExpertsGetNoGradientAndTheOthersStayTheSame) {
+  const Case c{"", 30, 8, 2, 2, 20, Activation::silu, true, {20, 4}};
+  auto bank = make_bank(c);
+  const auto slots = make_slots(c);
+  const auto x = random_tensor({30, 8}, 3);
+  const auto weights = random_tensor({30, 2}, 4);
+  const auto expected = run(bank, x, slots, weights, ComputePath::grouped);
+  bank->in.requires_grad_(false);
+  bank->out.requires_grad_(false);
+  auto leaf = weights.detach().clone().requires_grad_();
+  const auto y = apply_experts(*bank, x, slots, leaf, ComputePath::grouped);
+  (y * random_tensor(y.sizes(), 7)).sum().backward();
+  EXPECT_TRUE(leaf.grad().equal(expected.weights));
+  EXPECT_FALSE(bank->in.grad().defined());
+}
 
 TEST(ExpertPaths, MissingChoicesAndSharedSlots) {
   const Case c{"", 6, 8, 3, 3, 8};

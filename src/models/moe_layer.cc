@@ -1,6 +1,7 @@
 #include "models/moe_layer.h"
 
 #include <fmt/format.h>
+#include <vector>
 
 #include "base/check.h"
 
@@ -61,7 +62,10 @@ MoeLayerImpl::MoeLayerImpl(const MoeConfig& config, std::int64_t width, int laye
     : config_(config), layer_(layer), layers_(layers) {
   router = register_module("router", Router(config.router, width));
   const std::int64_t count = config.router.experts;
-  experts = register_module("experts", ExpertBank(count, width, config.expert));
+  experts =
+      register_module("experts", ExpertBank(count, width, config.expert,
+                                            std::vector<std::int64_t>(config.expert_hidden.begin(),
+                                                                      config.expert_hidden.end())));
   expert_map = register_buffer("expert_map", torch::arange(count, torch::kInt64));
   if (config.shared_hidden > 0) {
     auto ffn = config.expert;

@@ -40,6 +40,11 @@ TEST(Allocation, AWarmDecodePathAllocatesNothing) {
   for (auto& c : testing::top_p_variants(256)) cases.push_back(c);
   for (auto& c : testing::null_expert_variants(64)) cases.push_back(c);
   const auto all_logits = testing::random_logits(1, 256, 1);
+  cases.push_back({"random with shares",
+                   {.kind = Kind::random,
+                    .experts = 2,
+                    .experts_per_token = 1,
+                    .probabilities = {0.5F, 0.5F}}});
   const std::vector<float> bias(256, 0.0F);
   const std::vector<std::int32_t> tokens{7};
   for (const auto& c : cases) {

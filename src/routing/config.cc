@@ -1,6 +1,7 @@
 // What a Config means and whether it holds together.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <string>
 
 #include "switchyard/error.h"
@@ -125,6 +126,49 @@ void check_null_experts(const Config& config, const Rules& rules) {
   rules.require(!config.selection_bias, "selection_bias", "true", "false with null experts");
 }
 
+bool is_share(float value) { return value >= 0.0F && value <= 1.0F; }  // false for NaN
+
+void check_probabilities(const Config& config, const Rules& rules) {
+  const auto& shares = config.probabilities;
+  if (shares.empty()) return;
+  const auto experts = static_cast<std::size_t>(config.experts);
+  rules.require(config.experts_per_token == 1, "experts_per_token", config.experts_per_token,
+                "1 with probabilities");
+  rules.require(shares.size() == experts || shares.size() == experts + 1,
+                "probabilities (their number)", shares.size(),
+                "one for each expert, and perhaps a last one for doing nothing");
+  for (const float share : shares) rules.require(is_share(share), "probabilities", share, "0 to 1");
+  const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
+  rules.require(std::abs(sum - 1.0) <= 1e-4, "probabilities (their sum)", sum, "1");
+}
+
+void check_soft_training(const Config& config, const Rules& rules) {
+  rules.require(std::isfinite(config.inverse_temperature) && config.inverse_temperature > 0.0F,
+                "inverse_temperature", config.inverse_temperature, "a finite number above 0");
+  if (!config.soft_training) return;
+  rules.require(config.groups_per_token == config.groups, "groups_per_token",
+                config.groups_per_token, "all groups with soft_training, which takes all experts");
+  rules.require(config.capacity_factor == 0.0F, "capacity_factor", config.capacity_factor,
+                "0 with soft_training, which takes all experts");
+}
+
+void check_budget(const Config& config, const Rules& rules) {
+  const LossConfig& losses = config.losses;
+  rules.coefficient("losses.budget_coefficient", losses.budget_coefficient);
+  rules.require(losses.budget_coefficient == 0.0F || !losses.budget.empty(), "losses.budget",
+                "empty", "the share of each output, with a budget_coefficient above 0");
+  rules.range("losses.budget (its length)", static_cast<int>(losses.budget.size()), 0,
+              config.experts + config.null_experts);
+  for (const float share : losses.budget) {
+    rules.require(is_share(share), "losses.budget", share, "0 to 1");
+  }
+  const double sum = std::accumulate(losses.budget.begin(), losses.budget.end(), 0.0);
+  rules.require(sum <= 1.0 + 1e-4, "losses.budget (its sum)", sum, "at most 1");
+  rules.require(
+      losses.budget_scope == LossConfig::BudgetScope::sequence || losses.budget_coefficient > 0.0F,
+      "losses.budget_scope", "set", "a budget_coefficient above 0 with it");
+}
+
 void check_losses(const Config& config, const Rules& rules) {
   rules.coefficient("losses.balance_coefficient", config.losses.balance_coefficient);
   rules.coefficient("losses.z_coefficient", config.losses.z_coefficient);
@@ -149,6 +193,9 @@ void validate_at(const Config& config, const std::string& where) {
   check_capacity(config, rules);
   check_threshold(config, rules);
   check_losses(config, rules);
+  check_probabilities(config, rules);
+  check_soft_training(config, rules);
+  check_budget(config, rules);
 }
 
 Config default_config(Kind kind) {
@@ -179,6 +226,7 @@ Config soft_config(const Config& config) {
   soft.experts_per_token = config.experts + config.null_experts;
   soft.gate = Gate::probability;
   soft.renormalize = false;
+  soft.null_weights = NullWeights::true_only;  // the same without renormalising
   soft.softmax_after_selection = false;
   soft.soft_training = false;
   return soft;

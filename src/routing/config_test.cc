@@ -61,6 +61,29 @@ TEST(Config, EachBrokenRuleNamesItsKnob) {
   expect_refused("capacity_factor", [](Config& c) { c.capacity_factor = INFINITY; });
   expect_refused("overflow", [](Config& c) { c.overflow = Overflow::next_expert; });
   expect_refused("losses.z_coefficient", [](Config& c) { c.losses.z_coefficient = -0.1F; });
+  const auto random_with = [](Config& c, std::vector<float> shares) {
+    c = {.kind = Kind::random, .experts = 2, .experts_per_token = 1};
+    c.probabilities = std::move(shares);
+  };
+  expect_refused("probabilities (their number)", [&](Config& c) { random_with(c, {1.0F}); });
+  expect_refused("probabilities (their sum)", [&](Config& c) { random_with(c, {0.5F, 0.4F}); });
+  expect_refused("probabilities", [&](Config& c) { random_with(c, {1.5F, -0.5F}); });
+  expect_refused("probabilities", [&](Config& c) { random_with(c, {NAN, 1.0F}); });
+  expect_refused("experts_per_token", [&](Config& c) {
+    random_with(c, {0.5F, 0.5F});
+    c.experts_per_token = 2;
+  });
+  expect_refused("inverse_temperature", [](Config& c) { c.inverse_temperature = 0.0F; });
+  expect_refused("inverse_temperature", [](Config& c) { c.inverse_temperature = INFINITY; });
+  expect_refused("capacity_factor", [](Config& c) {
+    c.soft_training = true;
+    c.capacity_factor = 1.0F;
+  });
+  expect_refused("losses.budget", [](Config& c) { c.losses.budget_coefficient = 1.0F; });
+  expect_refused("losses.budget", [](Config& c) { c.losses.budget = {1.5F}; });
+  expect_refused("losses.budget (its sum)", [](Config& c) { c.losses.budget = {0.6F, 0.6F}; });
+  expect_refused("losses.budget_scope",
+                 [](Config& c) { c.losses.budget_scope = LossConfig::BudgetScope::batch; });
   expect_refused("losses.balance_coefficient", [](Config& c) {
     c.kind = Kind::expert_choice;
     c.losses.balance_coefficient = 0.1F;

@@ -8,6 +8,7 @@
 #include "routing/expert_choice.h"
 #include "routing/hash.h"
 #include "routing/random.h"
+#include "routing/scratch.h"
 #include "routing/sigmoid_threshold.h"
 #include "routing/top_k.h"
 #include "routing/top_p.h"
@@ -15,13 +16,22 @@
 namespace switchyard::routing {
 namespace {
 
-constexpr std::string_view kTopKKnobs[] = {"score",          "softmax_after_selection",
-                                           "renormalize",    "gate",
-                                           "scaling_factor", "selection_bias",
-                                           "groups",         "groups_per_token",
-                                           "group_score",    "capacity_factor",
-                                           "overflow",       "frozen",
-                                           "null_experts",   "null_weights",
+constexpr std::string_view kTopKKnobs[] = {"score",
+                                           "softmax_after_selection",
+                                           "renormalize",
+                                           "gate",
+                                           "scaling_factor",
+                                           "selection_bias",
+                                           "groups",
+                                           "groups_per_token",
+                                           "group_score",
+                                           "capacity_factor",
+                                           "overflow",
+                                           "frozen",
+                                           "null_experts",
+                                           "null_weights",
+                                           "inverse_temperature",
+                                           "soft_training",
                                            "losses"};
 constexpr std::string_view kTopPKnobs[] = {"threshold",
                                            "threshold_inclusive",
@@ -37,7 +47,7 @@ constexpr std::string_view kSigmoidThresholdKnobs[] = {
 constexpr std::string_view kExpertChoiceKnobs[] = {"score",          "renormalize", "gate",
                                                    "scaling_factor", "frozen",      "losses"};
 constexpr std::string_view kHashKnobs[] = {"scaling_factor", "seed"};
-constexpr std::string_view kRandomKnobs[] = {"scaling_factor", "seed"};
+constexpr std::string_view kRandomKnobs[] = {"scaling_factor", "seed", "probabilities"};
 
 constexpr Method kMethods[] = {
     {.kind = Kind::top_k,
@@ -92,8 +102,8 @@ constexpr Method kMethods[] = {
      .route = route_hash},
     {.kind = Kind::random,
      .name = "random",
-     .paper = "baseline",
-     .what = "K experts drawn uniformly for every item",
+     .paper = "baseline; Alizadeh 2024 (shares)",
+     .what = "K experts drawn for every item, uniformly or by given shares",
      .causal = true,
      .needs_logits = false,
      .needs_token_ids = false,
@@ -120,7 +130,17 @@ std::optional<Kind> kind_from_name(std::string_view name) {
 
 void route_into(const Config& config, const Inputs& inputs, State& state, Decision& decision) {
   validate(config);
-  method(config.kind).route(config, inputs, state, decision);
+  const Method& m = method(config.kind);
+  if (config.inverse_temperature == 1.0F || inputs.logits.empty()) {
+    m.route(config, inputs, state, decision);
+    return;
+  }
+  Scratch<float> scaled(inputs.logits.size());
+  std::ranges::transform(inputs.logits, scaled.span().begin(),
+                         [&](float logit) { return logit * config.inverse_temperature; });
+  Inputs colder = inputs;
+  colder.logits = scaled.span();
+  m.route(config, colder, state, decision);
 }
 
 Decision route(const Config& config, const Inputs& inputs, State& state) {

@@ -56,6 +56,8 @@ std::vector<NamedConfig> all_configs() {
           {"qwen2_moe", testing_support::tiny_qwen2_moe()},
           {"qwen3_moe", testing_support::tiny_qwen3_moe()},
           {"switchyard", testing_support::tiny_switchyard()},
+          {"duo", testing_support::tiny_duo()},
+          {"duo_router", testing_support::tiny_duo_router()},
           {"hash", with_router([](routing::Config& r) { r.kind = routing::Kind::hash; })},
           {"random", with_router([](routing::Config& r) { r.kind = routing::Kind::random; })},
           {"top_1", with_router([](routing::Config& r) {

@@ -99,30 +99,31 @@ void compute_experts(Run& run, int layer, std::span<const std::size_t> positions
   const Model::Impl& m = run.model;
   const FfnConfig& ffn = m.config.moe->expert;
   const auto d = static_cast<std::size_t>(m.config.width);
+  // Rows lie at multiples of the largest width; a narrower expert fills the front of its place.
   const auto f = static_cast<std::size_t>(ffn.hidden);
   Scratch& s = run.scratch;
   std::vector<Product> in;
   std::vector<Product> out;
-  std::size_t rows_of_group = 0;
+  std::size_t values_of_group = 0;
   for (std::size_t i = 0; i < positions.size(); ++i) {
     const std::uint32_t expert = run.active[positions[i]];
     const FfnWeights w =
         expert_weights(m.experts.parts[static_cast<std::size_t>(layer)][expert], pins[i]);
     const std::size_t first = run.plan.expert_begin[expert];
     const std::size_t rows = run.plan.expert_begin[expert + 1] - first;
-    rows_of_group += rows;
+    values_of_group += rows * w.up.rows;
     const float* x = s.expert_in.data() + first * d;
     in.push_back({w.up, x, rows, s.expert_up.data() + first * f});
     if (ffn.gated) in.push_back({w.gate, x, rows, s.expert_gate.data() + first * f});
     out.push_back({w.down, s.expert_up.data() + first * f, rows, s.expert_out.data() + first * d});
   }
   multiply(*m.kernels, run.threads, in);
-  spread(run.threads, out.size(), rows_of_group * f, [&](std::size_t begin, std::size_t end) {
+  spread(run.threads, out.size(), values_of_group, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       const std::uint32_t expert = run.active[positions[i]];
       const std::size_t at = run.plan.expert_begin[expert] * f;
       activate(*m.kernels, ffn, s.expert_gate.data() + at, s.expert_up.data() + at,
-               out[i].rows * f);
+               out[i].rows * out[i].weight.columns);
     }
   });
   multiply(*m.kernels, run.threads, out);

@@ -49,8 +49,8 @@ void use(const SafetensorsReader& reader) {
 
 std::vector<ModelConfig> tiny_models() {
   using namespace testing_support;
-  return {tiny_llama(), tiny_mistral(),   tiny_qwen2(),     tiny_mixtral(),
-          tiny_olmoe(), tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard()};
+  return {tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
+          tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()};
 }
 
 }  // namespace

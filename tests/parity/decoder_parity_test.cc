@@ -31,6 +31,12 @@ ModelConfig with_kind(routing::Kind kind) {
   return config;
 }
 
+ModelConfig with_skips() {
+  auto config = tiny_duo();
+  config.moe->router.probabilities = {0.4F, 0.3F, 0.3F};
+  return config;
+}
+
 ModelConfig with_router(const routing::Config& router) {
   auto config = tiny_switchyard();
   config.moe->router = router;
@@ -61,7 +67,10 @@ std::vector<Case> cases() {
       {"null_experts", with_router({.experts_per_token = 3, .null_experts = 8})},
       {"null_experts_above_e", with_router({.experts_per_token = 10,
                                             .null_experts = 12,
-                                            .null_weights = routing::NullWeights::all_selected})}};
+                                            .null_weights = routing::NullWeights::all_selected})},
+          {"duo", tiny_duo()},
+          {"duo_router", tiny_duo_router()},
+          {"duo_skip", with_skips()}};
 }
 
 std::vector<std::int32_t> some_tokens(const ModelConfig& config, int count) {

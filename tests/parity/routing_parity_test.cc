@@ -148,8 +148,16 @@ TEST(RoutingParity, SelectionOnTheDeviceEqualsSelectionOnTheHost) {
 }
 
 TEST(RoutingParity, HashAndRandom) {
-  for (const Kind kind : {Kind::hash, Kind::random}) {
-    const Config config{.kind = kind, .experts = 8, .experts_per_token = 2, .seed = 5};
+  const Config hash{.kind = Kind::hash, .experts = 8, .experts_per_token = 2, .seed = 5};
+  Config random = hash;
+  random.kind = Kind::random;
+  const Config shares{.kind = Kind::random,
+                      .experts = 2,
+                      .experts_per_token = 1,
+                      .seed = 5,
+                      .probabilities = {0.4F, 0.4F, 0.2F}};
+  for (const Config& config : {hash, random, shares}) {
+    const Kind kind = config.kind;
     std::vector<std::int32_t> tokens;
     std::vector<std::uint64_t> ids;
     for (int n = 0; n < 30; ++n) {

@@ -164,7 +164,7 @@ Vector moe(const Weights& w, const ModelConfig& c, int l, const Vector& x, std::
   Vector y(x.size(), 0.0);
   for (std::size_t a = 0; a < decision.assignments(); ++a) {
     const auto part = [&](std::string_view p) { return names.expert(l, decision.expert[a], p); };
-    add(y, ffn(w, moe.expert, part, x), decision.weight[a]);
+    add(y, ffn(w, moe.ffn(decision.expert[a]), part, x), decision.weight[a]);
   }
   if (moe.shared_hidden > 0) {
     const auto part = [&](std::string_view p) { return names.shared_expert(l, p); };

@@ -155,6 +155,29 @@ ModelConfig tiny_switchyard() {
   return c;
 }
 
+ModelConfig tiny_duo() {
+  ModelConfig c = tiny_moe(Family::switchyard);
+  c.moe->expert.hidden = 48;
+  c.moe->expert_hidden = {48, 3};
+  c.moe->router = {.kind = routing::Kind::random,
+                   .experts = 2,
+                   .experts_per_token = 1,
+                   .seed = 5,
+                   .probabilities = {0.5F, 0.5F}};
+  return c;
+}
+
+ModelConfig tiny_duo_router() {
+  ModelConfig c = tiny_duo();
+  c.moe->router = {.kind = routing::Kind::top_k,
+                   .experts = 2,
+                   .experts_per_token = 1,
+                   .gate = routing::Gate::none,
+                   .soft_training = true,
+                   .losses = {.budget_coefficient = 10.0F, .budget = {0.5F}}};
+  return c;
+}
+
 void write_tiny_model(FileSystem& fs, const std::string& directory, const ModelConfig& config,
                       std::uint64_t seed, DType dtype) {
   SWITCHYARD_CHECK(dtype == DType::f32 || dtype == DType::bf16);

@@ -21,6 +21,8 @@ ModelConfig tiny_qwen2_moe();   // bias, shared expert with gate, a dense layer
 ModelConfig tiny_qwen3_moe();   // norm of q and k per head, head_dim of its own
 ModelConfig tiny_switchyard();  // one dense and one MoE layer, sigmoid scores, selection bias,
                                 // ungated GELU experts, shared expert
+ModelConfig tiny_duo();  // two experts, 48 and 3 wide, chosen at random (Duo-LLM's first stage)
+ModelConfig tiny_duo_router();  // the same with a router for them (third stage)
 
 // config.json and model.safetensors in `directory` (created if needed), dtype f32 or bf16. Matrices
 // are normal with variance 1 / fan-in, norms near 1, biases small, so that logits stay of the order

@@ -82,13 +82,14 @@ Choice choose_on_device(const routing::Config& config, const ChooseInputs& input
                         const RouterState& /*state*/) {
   SWITCHYARD_CHECK(can_choose_on_device(config));
   check_finite(inputs.logits);
+  const auto logits = inputs.logits * config.inverse_temperature;
   const int k = inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token;
   Choice choice;
   if (config.kind == routing::Kind::top_p) {
-    choice.indices = choose_top_p(config, inputs.logits, k);
+    choice.indices = choose_top_p(config, logits, k);
     return choice;
   }
-  choice.indices = best(selection_keys(config, inputs.logits, inputs.selection_bias), k);
+  choice.indices = best(selection_keys(config, logits, inputs.selection_bias), k);
 
   const auto capacity = routing::expert_capacity(config, static_cast<std::size_t>(inputs.items), k);
   if (capacity != 0) {

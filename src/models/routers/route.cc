@@ -26,15 +26,17 @@ torch::Tensor gate_weights(const routing::Config& config, const RouterInputs& in
 
 }  // namespace
 
-RouterOutput route(const routing::Config& config, const torch::Tensor& logits,
+RouterOutput route(const routing::Config& config, const torch::Tensor& given,
                    const torch::Tensor& selection_bias, std::int64_t items,
                    const torch::Device& device, const RouterInputs& inputs, RouterState& state) {
-  SWITCHYARD_CHECK(!logits.defined() || (logits.size(0) == items && logits.device() == device));
+  SWITCHYARD_CHECK(!given.defined() || (given.size(0) == items && given.device() == device));
+  const bool scaled = given.defined() && config.inverse_temperature != 1.0F;
+  const auto logits = scaled ? given * config.inverse_temperature : given;
 
   const auto choice = inputs.forced.defined()
                           ? forced_choice(inputs, items, device)
                           : choose(config,
-                                   {.logits = logits.defined() ? logits.detach() : logits,
+                                   {.logits = given.defined() ? given.detach() : given,
                                     .selection_bias = selection_bias,
                                     .token_ids = inputs.token_ids,
                                     .item_ids = inputs.item_ids,
@@ -44,7 +46,7 @@ RouterOutput route(const routing::Config& config, const torch::Tensor& logits,
                                    state);
 
   RouterOutput out;
-  out.logits = logits;
+  out.logits = given;
   if (logits.defined()) out.probs = router_probs(config.score, logits);
   const auto g = gate_values(config, logits, out.probs, choice.indices);
   out.losses = router_losses(config, logits, out.probs, choice.indices, g, inputs.mask);

@@ -116,6 +116,10 @@ std::vector<ConfigCase> top_k_variants(int experts, int k) {
     c.renormalize = false;
   });
   add("no gate", [](Config& c) { c.gate = Gate::none; });
+  add("warm", [](Config& c) {
+    c.inverse_temperature = 0.5F;
+    c.renormalize = false;
+  });
   return cases;
 }
 

@@ -200,7 +200,11 @@ OracleDecision oracle_expert_choice(const Config& config, const Inputs& inputs) 
 
 }  // namespace
 
-OracleDecision oracle_route(const Config& config, const Inputs& inputs) {
+OracleDecision oracle_route(const Config& config, const Inputs& given) {
+  Inputs inputs = given;
+  std::vector<float> scaled(given.logits.begin(), given.logits.end());
+  for (float& logit : scaled) logit *= config.inverse_temperature;
+  inputs.logits = scaled;
   if (config.kind == Kind::top_p) return oracle_top_p_route(config, inputs);
   if (config.kind == Kind::sigmoid_threshold) return oracle_sigmoid_threshold(config, inputs);
   return config.kind == Kind::expert_choice ? oracle_expert_choice(config, inputs)

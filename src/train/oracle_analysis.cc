@@ -1,0 +1,378 @@
+#include "train/oracle_analysis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fmt/format.h>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include <torch/torch.h>
+
+#include "switchyard/error.h"
+
+#include "base/svg_plot.h"
+#include "models/checkpoint_io.h"
+#include "models/share_threshold.h"
+#include "train/corpus.h"
+#include "train/oracle/route_study.h"
+#include "train/oracle/router_eval.h"
+#include "train/recipe.h"
+#include "train/run_directory.h"
+#include "train/statistics.h"
+
+namespace switchyard::train {
+namespace {
+
+using oracle::RouterEvaluation;
+using oracle::RouteStudy;
+
+constexpr std::int64_t kWindows = 64;
+constexpr std::int64_t kCalibrationWindows = 64;
+constexpr std::int64_t kQuickWindows = 4;
+
+double bits(double nats) { return nats / std::log(2.0); }
+
+Recipe recipe_of(FileSystem& fs, const FinishedRun& run) {
+  return load_recipe(fs, RunDirectory{run.directory}.recipe());
+}
+
+bool is_studied(const Recipe& recipe) {
+  return recipe.router && recipe.router->kind == routing::Kind::random &&
+         !recipe.router->probabilities.empty();
+}
+
+// [count, T + 1] windows of a text, evenly spread.
+torch::Tensor windows_of(const TokenFile& text, std::int64_t count, std::int64_t length) {
+  const auto whole = static_cast<std::int64_t>(text.size() - 1) / length;
+  count = std::min(count, whole);
+  if (count < 1) {
+    throw Error({.what = fmt::format("a text of {} tokens is too short to study", text.size()),
+                 .where = "analysis route-oracle",
+                 .expected = fmt::format("{} tokens or more", length + 1)});
+  }
+  auto windows = torch::empty({count, length + 1}, torch::kInt64);
+  for (std::int64_t s = 0; s < count; ++s) {
+    text.read(static_cast<std::size_t>(s * whole / count * length),
+              std::span(windows.data_ptr<std::int64_t>() + s * (length + 1),
+                        static_cast<std::size_t>(length + 1)));
+  }
+  return windows;
+}
+
+struct Texts {
+  torch::Tensor study, calibration;  // [S, T + 1]
+  double tokens_per_byte = 1;
+};
+
+Texts read_texts(const AnalysisContext& context, const Recipe& recipe) {
+  const Corpus corpus = load_corpus(context.fs, recipe.data,
+                                    RunDirectory{recipe.output.directory}.cache(), context.say);
+  const TokenFile& text = corpus.test ? *corpus.test : corpus.valid;
+  const std::int64_t length = recipe.data.sequence;
+  const auto count = context.quick ? kQuickWindows : kWindows;
+  return {.study = windows_of(text, count, length),
+          .calibration =
+              windows_of(corpus.valid, context.quick ? kQuickWindows : kCalibrationWindows, length),
+          .tokens_per_byte =
+              static_cast<double>(text.size()) / static_cast<double>(text.counts().bytes)};
+}
+
+struct RouterResult {
+  int budget = 0;  // big layers
+  RouterEvaluation plain;
+  double calibrated = 0, calibrated_share = 0;
+};
+
+// What one seed came to.
+struct SeedResult {
+  double per_byte = 1;  // bits per byte of a nat per token
+  RouteStudy study;
+  std::vector<RouterResult> routers;
+};
+
+const char* const kShownCurves[] = {
+    oracle::kOracle,       oracle::kSequential,  oracle::kSequentialFixed, oracle::kCodeLength,
+    oracle::kSampledLabel, oracle::kNull,        oracle::kFixed,           oracle::kMeanRoute,
+    oracle::kRandomSet,    oracle::kRandomToken, oracle::kEqualRoutes};
+
+// Numbers of the studied model that claims can name.
+void add_study(const RouteStudy& study, double per_byte, nlohmann::json& result) {
+  const auto at = [&](const char* curve, int b) {
+    return study.curves.at(curve)[static_cast<std::size_t>(b)] * per_byte;
+  };
+  const auto lowest = [&](const char* curve, const char* less) {
+    double best = 1e300;
+    for (int b = 0; b <= study.layers; ++b) best = std::min(best, at(curve, b) - at(less, b));
+    return best;
+  };
+  result["all_big_bits"] = study.all_big * per_byte;
+  result["all_small_bits"] = study.all_small * per_byte;
+  result["small_minus_big_bits"] = (study.all_small - study.all_big) * per_byte;
+  result["best_of_all_routes_bits"] = study.best_of_all * per_byte;
+  result["delta_rank_correlation"] = study.delta_rank_correlation;
+  // The published claim: one big layer, chosen by the oracle, against all big.
+  result["oracle_1_minus_all_big_bits"] = at(oracle::kOracle, 1) - study.all_big * per_byte;
+  result["sequential_1_minus_all_big_bits"] =
+      at(oracle::kSequential, 1) - at(oracle::kSequentialFixed, study.layers);
+  // Headroom that is not hindsight would be below 0 for some budget.
+  result["code_minus_fixed_bits"] = lowest(oracle::kCodeLength, oracle::kFixed);
+  result["sampled_label_minus_fixed_bits"] = lowest(oracle::kSampledLabel, oracle::kFixed);
+  result["oracle_minus_fixed_bits"] = lowest(oracle::kOracle, oracle::kFixed);
+  // Of the oracle's gain over the best fixed route in the middle, what noise alone would gain.
+  const int middle = study.layers / 2;
+  const double gain = at(oracle::kFixed, middle) - at(oracle::kOracle, middle);
+  result["null_share_of_gain"] =
+      gain > 0 ? (at(oracle::kFixed, middle) - at(oracle::kNull, middle)) / gain : 0.0;
+  for (int b = 0; b <= study.layers; ++b) {
+    result[fmt::format("oracle_bits_{}", b)] = at(oracle::kOracle, b);
+    result[fmt::format("fixed_bits_{}", b)] = at(oracle::kFixed, b);
+    result[fmt::format("code_bits_{}", b)] = at(oracle::kCodeLength, b);
+  }
+}
+
+void add_router(const RouterResult& router, const SeedResult& seed, nlohmann::json& result) {
+  const double per_byte = seed.per_byte;
+  const auto b = static_cast<std::size_t>(router.budget);
+  const double fixed = seed.study.curves.at(oracle::kFixed)[b] * per_byte;
+  const double oracle_bits = seed.study.curves.at(oracle::kOracle)[b] * per_byte;
+  const double share = static_cast<double>(router.budget) / seed.study.layers;
+  result["soft_bits"] = router.plain.soft * per_byte;
+  result["hard_bits"] = router.plain.hard * per_byte;
+  result["top_b_bits"] = router.plain.top_b * per_byte;
+  result["calibrated_bits"] = router.calibrated * per_byte;
+  result["hard_share"] = router.plain.hard_share;
+  result["calibrated_share"] = router.calibrated_share;
+  result["budget_error"] = router.plain.soft_share - share;
+  result["calibrated_budget_error"] = router.calibrated_share - share;
+  result["fixed_bits"] = fixed;
+  result["calibrated_minus_fixed_bits"] = router.calibrated * per_byte - fixed;
+  result["top_b_minus_fixed_bits"] = router.plain.top_b * per_byte - fixed;
+  result["calibrated_minus_oracle_bits"] = router.calibrated * per_byte - oracle_bits;
+  result["router_entropy"] = router.plain.entropy;
+}
+
+// Mean over seeds of what `value` says of each; nothing where a seed has none.
+template <typename Value>
+std::optional<double> over_seeds(const std::vector<SeedResult>& seeds, Value value) {
+  std::vector<double> values;
+  for (const SeedResult& seed : seeds) {
+    if (const std::optional<double> v = value(seed)) values.push_back(*v);
+  }
+  return values.empty() ? std::nullopt : std::optional(mean(values));
+}
+
+std::optional<double> curve_at(const SeedResult& seed, const char* curve, int b) {
+  return seed.study.curves.at(curve)[static_cast<std::size_t>(b)] * seed.per_byte;
+}
+
+template <typename Value>
+std::optional<double> router_at(const SeedResult& seed, int b, Value value) {
+  for (const RouterResult& router : seed.routers) {
+    if (router.budget == b) return value(router);
+  }
+  return std::nullopt;
+}
+
+struct RouterCurve {
+  const char* name;
+  double (*nats)(const RouterResult&);
+};
+constexpr RouterCurve kRouterCurves[] = {
+    {"router, soft mixture", [](const RouterResult& r) { return r.plain.soft; }},
+    {"router, hard", [](const RouterResult& r) { return r.plain.hard; }},
+    {"router, hard at its budget", [](const RouterResult& r) { return r.calibrated; }},
+    {"router, b layers of each token", [](const RouterResult& r) { return r.plain.top_b; }}};
+
+// One row a curve, one column a budget.
+nlohmann::json curves_table(const std::vector<SeedResult>& seeds) {
+  const int layers = seeds.front().study.layers;
+  nlohmann::json columns = {"bits per byte with b big layers"};
+  for (int b = 0; b <= layers; ++b) columns.push_back(std::to_string(b));
+  nlohmann::json rows = nlohmann::json::array();
+  const auto add = [&](const char* name, auto value) {
+    nlohmann::json row = {name};
+    for (int b = 0; b <= layers; ++b) {
+      const auto mean_value = over_seeds(seeds, [&](const SeedResult& s) { return value(s, b); });
+      row.push_back(mean_value ? nlohmann::json(fmt::format("{:.3f}", *mean_value))
+                               : nlohmann::json(""));
+    }
+    rows.push_back(std::move(row));
+  };
+  for (const char* curve : kShownCurves) {
+    add(curve, [&](const SeedResult& s, int b) { return curve_at(s, curve, b); });
+  }
+  for (const RouterCurve& curve : kRouterCurves) {
+    add(curve.name, [&](const SeedResult& s, int b) {
+      return router_at(s, b, [&](const RouterResult& r) { return curve.nats(r) * s.per_byte; });
+    });
+  }
+  add("router, share of hard choices that are big", [](const SeedResult& s, int b) {
+    return router_at(s, b, [](const RouterResult& r) { return r.plain.hard_share; });
+  });
+  add("router, mean probability of big", [](const SeedResult& s, int b) {
+    return router_at(s, b, [](const RouterResult& r) { return r.plain.soft_share; });
+  });
+  add(oracle::kSpread, [](const SeedResult& s, int b) { return curve_at(s, oracle::kSpread, b); });
+  return {{"title", "Routes and routers by budget"}, {"columns", columns}, {"rows", rows}};
+}
+
+std::string curves_plot(const std::vector<SeedResult>& seeds) {
+  const int layers = seeds.front().study.layers;
+  plot::LinePlot out = {
+      .title = "Routes chosen with the answer in view, and routers",
+      .subtitle =
+          "oracles use the true next byte; code length and null routes say what of it is "
+          "hindsight",
+      .x = {.label = "big layers of a token"},
+      .y = {.label = "loss", .unit = "bits/byte"},
+      .width = 860,
+      .height = 560};
+  const auto add = [&](const char* name, plot::LineStyle style, auto value) {
+    plot::Series series = {.name = name, .style = style};
+    for (int b = 0; b <= layers; ++b) {
+      if (const auto y = over_seeds(seeds, [&](const SeedResult& s) { return value(s, b); })) {
+        series.x.push_back(b);
+        series.y.push_back(*y);
+      }
+    }
+    if (!series.x.empty()) out.series.push_back(std::move(series));
+  };
+  for (const char* curve : {oracle::kOracle, oracle::kSequential, oracle::kCodeLength,
+                            oracle::kNull, oracle::kFixed, oracle::kRandomSet}) {
+    add(curve, plot::LineStyle::line_and_markers,
+        [&](const SeedResult& s, int b) { return curve_at(s, curve, b); });
+  }
+  for (const RouterCurve& curve : kRouterCurves) {
+    add(curve.name, plot::LineStyle::markers, [&](const SeedResult& s, int b) {
+      return router_at(s, b, [&](const RouterResult& r) { return curve.nats(r) * s.per_byte; });
+    });
+  }
+  return plot::to_svg(out);
+}
+
+// Share of the big expert: rows of budgets, first the oracle's, then the routers'; columns of
+// layers.
+std::string usage_plot(const std::vector<SeedResult>& seeds) {
+  const int layers = seeds.front().study.layers;
+  plot::HeatMap out = {.title = "Who uses the big expert where",
+                       .subtitle = "share of tokens; oracle with uniform prefix, and hard routers",
+                       .x_label = "layer",
+                       .y_label = "budget (big layers)",
+                       .columns = static_cast<std::size_t>(layers),
+                       .value = {.label = "share of big", .min = 0.0, .max = 1.0},
+                       .show_values = true};
+  const auto add_row = [&](const std::string& name, auto value) {
+    std::vector<double> row;
+    for (int l = 0; l < layers; ++l) {
+      const auto share = over_seeds(seeds, [&](const SeedResult& s) { return value(s, l); });
+      if (!share) return;
+      row.push_back(*share);
+    }
+    out.row_names.push_back(name);
+    out.values.insert(out.values.end(), row.begin(), row.end());
+    ++out.rows;
+  };
+  for (int b = 1; b < layers; ++b) {
+    add_row(fmt::format("oracle {}", b), [&](const SeedResult& s, int l) -> std::optional<double> {
+      return s.study.big_share[static_cast<std::size_t>(b)][static_cast<std::size_t>(l)];
+    });
+  }
+  for (int b = 1; b < layers; ++b) {
+    add_row(fmt::format("router {}", b), [&](const SeedResult& s, int l) {
+      return router_at(s, b, [&](const RouterResult& r) {
+        return r.plain.layer_share[static_cast<std::size_t>(l)];
+      });
+    });
+  }
+  return plot::to_svg(out);
+}
+
+RouterResult study_router(const AnalysisContext& context, const FinishedRun& run,
+                          const Recipe& recipe, const Texts& texts) {
+  const auto model = models::load_model(context.fs, RunDirectory{run.directory}.model());
+  model->to(context.device);
+  const auto batch = recipe.train.batch;
+  RouterResult out;
+  const double share = static_cast<double>(recipe.router->losses.budget.at(0));
+  out.budget = static_cast<int>(std::lround(share * recipe.model.layers));
+  out.plain = oracle::evaluate_router(*model, texts.study, out.budget, batch);
+  const auto tokens = texts.calibration.narrow(1, 0, texts.calibration.size(1) - 1);
+  const auto calibrated =
+      models::calibrate_share(*model, tokens.contiguous().to(context.device), share);
+  const auto at_budget = oracle::evaluate_router(*calibrated, texts.study, out.budget, batch);
+  out.calibrated = at_budget.hard;
+  out.calibrated_share = at_budget.hard_share;
+  return out;
+}
+
+SeedResult analyse_seed(const AnalysisContext& context, std::vector<FinishedRun>& runs,
+                        std::uint64_t seed) {
+  SeedResult out;
+  FinishedRun* studied = nullptr;
+  for (FinishedRun& run : runs) {
+    if (run.seed == seed && is_studied(recipe_of(context.fs, run))) studied = &run;
+  }
+  if (studied == nullptr) {
+    throw Error({.what = "no arm has random routing with given probabilities",
+                 .where = "analysis route-oracle",
+                 .expected = "an arm whose routes can be studied",
+                 .fix = "set router.kind to random and router.probabilities in one arm"});
+  }
+  const Recipe recipe = recipe_of(context.fs, *studied);
+  const Texts texts = read_texts(context, recipe);
+  out.per_byte = bits(texts.tokens_per_byte);
+
+  context.say(fmt::format("seed {}: {} windows under all routes", seed, texts.study.size(0)));
+  const std::string directory = RunDirectory{studied->directory}.model();
+  const auto model = models::load_model(context.fs, directory);
+  model->to(context.device);
+  oracle::StudyOptions options;
+  options.batch = recipe.train.batch;
+  options.seed = seed;
+  options.stop = context.stop;
+  if (context.quick) {
+    options.sequential_windows = 1;
+    options.sequential_tokens = 16;
+  }
+  out.study = oracle::study_routes(context.fs, directory, *model, texts.study, options);
+  add_study(out.study, out.per_byte, studied->result);
+
+  for (FinishedRun& run : runs) {
+    if (run.seed != seed || &run == studied) continue;
+    if (context.stop.stop_requested()) throw Cancelled();
+    const Recipe other = recipe_of(context.fs, run);
+    if (!other.router) {
+      const auto dense = models::load_model(context.fs, RunDirectory{run.directory}.model());
+      dense->to(context.device);
+      run.result["all_big_bits"] =
+          oracle::mean_loss(*dense, texts.study, other.train.batch) * out.per_byte;
+    } else if (other.router->soft_training && !other.router->losses.budget.empty()) {
+      context.say(fmt::format("seed {}: router of arm {}", seed, run.arm));
+      out.routers.push_back(study_router(context, run, other, texts));
+      add_router(out.routers.back(), out, run.result);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+nlohmann::json analyse_route_oracle(const AnalysisContext& context,
+                                    std::vector<FinishedRun>& runs) {
+  std::vector<std::uint64_t> seeds;
+  for (const FinishedRun& run : runs) {
+    if (std::find(seeds.begin(), seeds.end(), run.seed) == seeds.end()) seeds.push_back(run.seed);
+  }
+  std::vector<SeedResult> results;
+  for (const std::uint64_t seed : seeds) results.push_back(analyse_seed(context, runs, seed));
+  const auto write = [&](const char* name, const std::string& text) {
+    write_file_atomically(context.fs, context.directory + "/" + name, text);
+  };
+  write("routes.svg", curves_plot(results));
+  write("route-usage.svg", usage_plot(results));
+  write("tokens.jsonl", oracle::to_json_lines(results.front().study.tokens));
+  return {{"tables", {curves_table(results)}}, {"figures", {"routes.svg", "route-usage.svg"}}};
+}
+
+}  // namespace switchyard::train
