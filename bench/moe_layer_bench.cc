@@ -2,7 +2,8 @@
 // against the matrix products it cannot do without, the naive loop, and a dense layer of the same
 // active operations.
 //
-//   moe_layer_bench [--rounds 9] [--threads n] [--shape 1|2|3] [--glibc-default]
+//   moe_layer_bench [--rounds 9] [--threads n] [--shape 1|2|3|T,D,E,K,F]
+//                   [--glibc-default]
 //
 // T tokens, D model width, E experts, K experts per token, F expert width. All candidates take
 // turns in every round and medians are printed, so that another load on the machine hits all alike.
@@ -11,6 +12,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <fmt/format.h>
 #include <functional>
@@ -241,11 +244,21 @@ bool bench_shape(const LayerShape& shape, int rounds) {
   return std::max(grouped_error, dense_error) < 1e-4;
 }
 
+// "2" or "2048,128,16,12,64".
+LayerShape parse_shape(const std::string& text) {
+  LayerShape s{};
+  if (std::sscanf(text.c_str(), "%ld,%ld,%ld,%ld,%ld", &s.T, &s.D, &s.E, &s.K, &s.F) == 5 &&
+      std::min({s.T, s.D, s.E, s.K, s.F}) > 0 && s.K <= s.E) {
+    return s;
+  }
+  return kShapes.at(static_cast<std::size_t>(std::clamp(std::atoi(text.c_str()), 1, 3) - 1));
+}
+
 int run_all(int argc, char** argv) {
   int rounds = 9;
   int threads =
       available_cores();  // libtorch's own default counts hardware threads of a core as one
-  std::size_t only = 0;   // 0: all shapes
+  std::vector<LayerShape> shapes(kShapes.begin(), kShapes.end());
   bool keep = true;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
@@ -254,13 +267,13 @@ int run_all(int argc, char** argv) {
     } else if (flag == "--threads" && i + 1 < argc) {
       threads = std::max(1, std::atoi(argv[++i]));
     } else if (flag == "--shape" && i + 1 < argc) {
-      only = std::clamp<std::size_t>(std::atoi(argv[++i]), 1, kShapes.size());
+      shapes = {parse_shape(argv[++i])};
     } else if (flag == "--glibc-default") {
       keep = false;
     } else {
-      fmt::print(
-          stderr,
-          "usage: moe_layer_bench [--rounds n] [--threads n] [--shape 1|2|3] [--glibc-default]\n");
+      fmt::print(stderr,
+                 "usage: moe_layer_bench [--rounds n] [--threads n] [--shape "
+                 "1|2|3|T,D,E,K,F] [--glibc-default]\n");
       return 2;
     }
   }
@@ -269,9 +282,7 @@ int run_all(int argc, char** argv) {
   fmt::print("libtorch {}, {} threads, freed memory {}\n\n", TORCH_VERSION,
              torch::get_num_threads(), keep ? "kept" : "given back");
   bool agree = true;
-  for (std::size_t i = 0; i < kShapes.size(); ++i) {
-    if (only == 0 || only == i + 1) agree = bench_shape(kShapes[i], rounds) && agree;
-  }
+  for (const LayerShape& shape : shapes) agree = bench_shape(shape, rounds) && agree;
   if (!agree) fmt::print(stderr, "moe_layer_bench: the paths do not agree\n");
   return agree ? 0 : 1;
 }

@@ -96,8 +96,15 @@ struct ModelConfig {
   // Multiply-adds times two for one token at the given context length, experts as in active.
   std::uint64_t flops_per_token(int context_tokens) const;
 
+  // Of the MoE layers alone, with K experts in each: routers, experts, shared experts.
+  std::uint64_t moe_flops_per_token(int experts_per_token) const;
+
   bool operator==(const ModelConfig&) const = default;
 };
+
+// The largest K whose moe_flops_per_token() is at most `budget`. Throws Error for a dense model and
+// where the budget is not enough for one expert.
+int experts_for_flops(const ModelConfig& config, std::uint64_t budget);
 
 // Throws Error naming the field: a size out of range, sizes that do not fit together, and what the
 // family's own fields cannot say (Family::switchyard can say everything).
@@ -129,9 +136,15 @@ class WeightNames {
   std::string dense(int l, std::string_view part) const;
   std::string expert(int l, int e, std::string_view part) const;
   std::string shared_expert(int l, std::string_view part) const;
-  std::string shared_gate(int l) const;     // [1, D]
-  std::string router(int l) const;          // [E, D]
-  std::string selection_bias(int l) const;  // [E]
+  std::string shared_gate(int l) const;  // [1, D]
+  // [R, D]; behind a projection [R, p]
+  std::string router(int l) const;
+  // [p, D], p = router_hidden: the first layer of an MLP router, what a recurrent cell reads
+  std::string router_projection(int l) const;
+  // The cell that all layers of a recurrent router share: "weight_ih" [G p, p], "weight_hh" [G p,
+  // p], "bias_ih" [G p], "bias_hh" [G p], G = 3 (gru: r, z, n) or 1 (rnn).
+  std::string router_cell(std::string_view part) const;
+  std::string selection_bias(int l) const;  // [R]
 
  private:
   Family family_;

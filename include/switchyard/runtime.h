@@ -29,7 +29,7 @@ namespace switchyard::runtime {
 enum class Prefetch { off, stale_gate };
 
 // What a model needs besides its own bytes. Options that change speed and memory only; none changes
-// a token.
+// a token, except experts_per_token.
 struct ModelOptions {
   // Bytes for everything: dense weights, KV, scratch, I/O buffers, expert slots and the process
   // itself. 0: no limit, all experts stay in memory.
@@ -40,6 +40,10 @@ struct ModelOptions {
   Prefetch prefetch = Prefetch::stale_gate;
   experts::IoBackend io = experts::IoBackend::automatic;
   std::string kernels = "auto";
+  // K instead of the model's own: one number for all layers, or one for each of the L layers (those
+  // of dense layers are not read); empty: the model's. Model::config() then has the largest as its
+  // K. Only for routers that take their best K experts.
+  std::vector<int> experts_per_token = {};
   int max_sessions = 1;        // sessions the budget must leave room for
   int session_tokens = 0;      // KV length of each, 0: the model's context
   int max_batch_tokens = 512;  // tokens one step computes at once; longer input is split
@@ -63,6 +67,8 @@ class Model {
   std::uint64_t expert_slot_bytes() const;  // budget of the expert cache
   std::uint64_t dense_bytes() const;
   std::uint64_t embedding_bytes() const;  // of dense_bytes()
+  // K in force in layer l, 0 in a dense layer.
+  int experts_per_token(int layer) const;
   std::string_view kernel_name() const;
 
   struct Impl;

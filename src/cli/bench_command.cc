@@ -142,6 +142,10 @@ int run_bench(const Arguments& arguments, Console& console) {
   std::vector<std::string> budgets = split(flags.budgets);
   const bool one = budgets.empty();
   if (one) budgets.push_back(flags.model.memory_budget);
+  if (flags.model.flops_per_token > 0 || !flags.model.experts_per_token.empty()) {
+    // The workers' words are not shown; this says which K they use, and stops where it cannot be.
+    static_cast<void>(flags.model.open(console));
+  }
   double limit = 0;
   {
     ThreadPool threads(flags.model.threads);

@@ -1,5 +1,10 @@
 #include "cli/model_flags.h"
 
+#include <algorithm>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <ostream>
+
 #include "switchyard/error.h"
 
 #include "base/byte_size.h"
@@ -47,6 +52,16 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("-b,--batch-size", batch, "most tokens computed at once")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
+  auto* k = app.add_option("--experts-per-token", experts_per_token,
+                           "K experts a token instead of the model's own, or a list with one "
+                           "number a layer (8,8,4); changes the output")
+                ->delimiter(',')
+                ->check(CLI::PositiveNumber);
+  app.add_option("--flops-per-token", flops_per_token,
+                 "the largest K whose MoE layers need at most so many floating-point operations a "
+                 "token (6.6e6); changes the output")
+      ->check(CLI::PositiveNumber)
+      ->excludes(k);
 }
 
 runtime::ModelOptions ModelFlags::options() const {
@@ -62,6 +77,7 @@ runtime::ModelOptions ModelFlags::options() const {
   o.kernels = kernels;
   o.session_tokens = context;
   o.max_batch_tokens = batch;
+  o.experts_per_token = experts_per_token;
   if (prefetch == "off") {
     o.prefetch = runtime::Prefetch::off;
   } else if (prefetch != "stale-gate") {
@@ -78,7 +94,25 @@ runtime::ModelOptions ModelFlags::options() const {
 }
 
 std::shared_ptr<const runtime::Model> ModelFlags::open(Console& console) const {
-  return runtime::Model::open(console.files, model, options());
+  runtime::ModelOptions o = options();
+  if (flops_per_token > 0) {
+    const ModelConfig config = read_model_config(console.files, model);
+    constexpr double kMost = 1e18;
+    o.experts_per_token = {
+        experts_for_flops(config, static_cast<std::uint64_t>(std::min(flops_per_token, kMost)))};
+  }
+  auto opened = runtime::Model::open(console.files, model, o);
+  if (!o.experts_per_token.empty()) {
+    const ModelConfig own = read_model_config(console.files, model);
+    console.err << fmt::format(
+        "switchyard: {} experts a token instead of {}, {:.3g} MFLOP a token in MoE layers at the "
+        "largest\n",
+        fmt::join(o.experts_per_token, ","), own.moe->router.experts_per_token,
+        static_cast<double>(
+            own.moe_flops_per_token(opened->config().moe->router.experts_per_token)) *
+            1e-6);
+  }
+  return opened;
 }
 
 }  // namespace switchyard::cli

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "switchyard/local_generator.h"
 #include "switchyard/runtime.h"
@@ -23,10 +24,13 @@ struct ModelFlags {
   int threads = 0;
   int context = 0;
   int batch = 512;
+  std::vector<int> experts_per_token;  // K instead of the model's: one, or one a layer
+  double flops_per_token = 0;          // of the MoE layers; chooses K; 0: unused
 
   void add_to(CLI::App& app);
   // Throws Error naming the flag.
   runtime::ModelOptions options() const;
+  // Says on stderr which K is in force where it is not the model's own.
   std::shared_ptr<const runtime::Model> open(Console& console) const;
 };
 

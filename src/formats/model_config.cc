@@ -7,6 +7,7 @@
 #include "switchyard/error.h"
 
 #include "formats/family.h"
+#include "routing/recurrent.h"
 
 namespace switchyard {
 namespace {
@@ -34,7 +35,11 @@ struct LayerCounts {
       }
       shared =
           ffn(d, T(c.moe->shared_hidden), c.moe->expert.gated) + (c.moe->shared_gate ? d : T(0));
-      router = T(routing::router_width(c.moe->router)) * d;
+      const routing::Config& r = c.moe->router;
+      const T p = T(r.router_hidden);
+      router = T(routing::router_width(r)) * T(routing::router_input_width(r, c.width)) + p * d;
+      cell_matrices = T(routing::cell_gates(r)) * 2 * p * p;
+      cell_biases = T(routing::cell_gates(r)) * 2 * p;
       router_bias = c.moe->router.selection_bias ? T(routing::router_width(c.moe->router)) : T(0);
     }
   }
@@ -43,6 +48,7 @@ struct LayerCounts {
 
   T attention = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0, shared = 0,
     router = 0, router_bias = 0;
+  T cell_matrices = 0, cell_biases = 0;  // of all layers together
 };
 
 // Of one token's K choices, the share that falls on each expert, where something says it: the
@@ -86,6 +92,7 @@ std::uint64_t used_experts(const ModelConfig& c, const LayerCounts<std::uint64_t
 template <typename T>
 T total(const ModelConfig& c, const LayerCounts<T>& layer, T experts) {
   T sum = T(c.vocab) * T(c.width) * (c.tied_embeddings ? 1 : 2) + T(c.width);
+  sum += layer.cell_matrices + layer.cell_biases;
   for (const bool moe : c.layer_is_moe) {
     sum += layer.attention + layer.norms + layer.biases;
     sum += moe ? experts + layer.shared + layer.router + layer.router_bias : layer.dense;
@@ -255,9 +262,35 @@ std::uint64_t ModelConfig::flops_per_token(int context_tokens) const {
     multiply_adds += layer.attention;
     multiply_adds +=
         2 * static_cast<std::uint64_t>(context_tokens) * static_cast<std::uint64_t>(q_width());
-    multiply_adds += routed ? chosen + layer.shared + layer.router : layer.dense;
+    multiply_adds +=
+        routed ? chosen + layer.shared + layer.router + layer.cell_matrices : layer.dense;
   }
   return 2 * multiply_adds;
+}
+
+std::uint64_t ModelConfig::moe_flops_per_token(int experts_per_token) const {
+  const LayerCounts<std::uint64_t> layer(*this);
+  const auto routed =
+      static_cast<std::uint64_t>(std::count(layer_is_moe.begin(), layer_is_moe.end(), true));
+  return 2 * routed *
+         (static_cast<std::uint64_t>(experts_per_token) * layer.expert + layer.shared +
+          layer.router + layer.cell_matrices);
+}
+
+int experts_for_flops(const ModelConfig& config, std::uint64_t budget) {
+  const auto refuse = [](const std::string& what, const std::string& expected) {
+    throw Error({.what = what, .where = "FLOPs per token", .expected = expected, .fix = {}});
+  };
+  if (!config.moe) refuse("the model has no experts to choose from", "a model with routed experts");
+  const routing::Config& router = config.moe->router;
+  int k = router.experts / router.groups * router.groups_per_token;
+  while (k > 0 && config.moe_flops_per_token(k) > budget) --k;
+  if (k == 0) {
+    refuse("a budget of " + std::to_string(budget) + " is not enough for one expert a layer",
+           "at least " + std::to_string(config.moe_flops_per_token(1)) +
+               ": routers, one expert and shared experts of all MoE layers");
+  }
+  return k;
 }
 
 void validate(const ModelConfig& config) {

@@ -7,6 +7,7 @@
 #include "formats/dtype.h"
 #include "formats/family.h"
 #include "formats/json.h"
+#include "routing/recurrent.h"
 
 namespace switchyard {
 namespace {
@@ -37,6 +38,7 @@ class Lister {
         ffn(config_.dense, hidden, [&](std::string_view part) { return names_.dense(l, part); });
       }
     }
+    router_cell();
     add(names_.final_norm(), {width_});
     if (!config_.tied_embeddings) add(names_.output(), {vocab, width_});
     return std::move(tensors_);
@@ -77,7 +79,11 @@ class Lister {
     const MoeConfig& moe = *config_.moe;
     const ExpectedDimension outputs{routing::router_width(moe.router),
                                     std::string(family_.experts_field)};
-    if (outputs.size > 0) add(names_.router(l), {outputs, width_});
+    const ExpectedDimension hidden_router{moe.router.router_hidden,
+                                          "switchyard.router.router_hidden"};
+    if (hidden_router.size > 0) add(names_.router_projection(l), {hidden_router, width_});
+    if (outputs.size > 0)
+      add(names_.router(l), {outputs, hidden_router.size > 0 ? hidden_router : width_});
     if (moe.router.selection_bias) add(names_.selection_bias(l), {outputs});
     for (int e = 0; e < moe.router.experts; ++e) {
       const ExpectedDimension hidden{moe.ffn(e).hidden,
@@ -91,6 +97,20 @@ class Lister {
         moe.shared_hidden, own_ ? "switchyard.shared_hidden" : "shared_expert_intermediate_size"};
     ffn(moe.expert, shared, [&](std::string_view part) { return names_.shared_expert(l, part); });
     if (moe.shared_gate) add(names_.shared_gate(l), {{1, "one gate"}, width_});
+  }
+
+  // One for all layers.
+  void router_cell() {
+    const int gates = config_.moe ? routing::cell_gates(config_.moe->router) : 0;
+    if (gates == 0) return;
+    const ExpectedDimension state{config_.moe->router.router_hidden,
+                                  "switchyard.router.router_hidden"};
+    const ExpectedDimension rows{gates * state.size,
+                                 "gates of the cell * switchyard.router.router_hidden"};
+    add(names_.router_cell("weight_ih"), {rows, state});
+    add(names_.router_cell("weight_hh"), {rows, state});
+    add(names_.router_cell("bias_ih"), {rows});
+    add(names_.router_cell("bias_hh"), {rows});
   }
 
   const ModelConfig& config_;
@@ -170,8 +190,12 @@ void check_weights(const ModelConfig& config, const SafetensorsReader& weights) 
     check_absent(names.layer(0, "q_bias"), "no bias on q, k and v", weights);
   if (config.qk_norm == QkNorm::none)
     check_absent(names.layer(0, "q_norm"), "no norm of q and k", weights);
+  if (!config.moe || routing::cell_gates(config.moe->router) == 0)
+    check_absent(names.router_cell("weight_ih"), "the router is not recurrent", weights);
   for (int l = 0; l < config.layers; ++l) {
     if (config.layer_is_moe[static_cast<std::size_t>(l)]) {
+      if (config.moe->router.router_hidden == 0)
+        check_absent(names.router_projection(l), "router_hidden is 0", weights);
       const int experts = config.moe->router.experts;
       check_absent(
           names.expert(l, experts, "down"),

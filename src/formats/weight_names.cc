@@ -94,6 +94,14 @@ std::string WeightNames::router(int l) const {
   return in_layer(l, moe_block(family_)).append("gate.weight");
 }
 
+std::string WeightNames::router_projection(int l) const {
+  return in_layer(l, moe_block(family_)).append("gate.projection.weight");
+}
+
+std::string WeightNames::router_cell(std::string_view part) const {
+  return "model.rnn_router." + std::string(part);
+}
+
 std::string WeightNames::selection_bias(int l) const {
   return in_layer(l, moe_block(family_)).append("gate.e_score_correction_bias");
 }

@@ -44,6 +44,7 @@ void list_moe(const MoeLayerImpl& moe, int l, const WeightNames& names,
   const auto add = [&](std::string name, const torch::Tensor& tensor) {
     if (tensor.defined()) list.push_back({std::move(name), tensor.detach()});
   };
+  add(names.router_projection(l), moe.router->projection);
   add(names.router(l), moe.router->weight);
   add(names.selection_bias(l), moe.router->selection_bias);
   const auto map = moe.expert_map.to(torch::kCPU);
@@ -78,6 +79,13 @@ std::vector<NamedWeight> list_weights(const Decoder& model, const WeightNames& n
       list.push_back({names.dense(l, "up"), layer.dense->up.detach()});
       list.push_back({names.dense(l, "down"), layer.dense->down.detach()});
     }
+  }
+  if (model.router_cell) {
+    const auto& cell = *model.router_cell;
+    list.push_back({names.router_cell("weight_ih"), cell.weight_ih.detach()});
+    list.push_back({names.router_cell("weight_hh"), cell.weight_hh.detach()});
+    list.push_back({names.router_cell("bias_ih"), cell.bias_ih.detach()});
+    list.push_back({names.router_cell("bias_hh"), cell.bias_hh.detach()});
   }
   list.push_back({names.final_norm(), model.final_norm->weight.detach()});
   if (model.output.defined()) list.push_back({names.output(), model.output.detach()});

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "models/dropout.h"
 #include "models/init.h"
+#include "routing/recurrent.h"
 
 namespace switchyard::models {
 namespace {
@@ -19,8 +20,15 @@ bool ends_with_part(const std::string& name, std::string_view part) {
                           name[name.size() - part.size() - 1] == '.');
 }
 
+bool is_of_router(const std::string& name) {
+  return name.starts_with("router_cell.") || name.find(".moe.router.") != std::string::npos;
+}
+
 // Every parameter by the role its name says: see the constructor's contract.
-void initialise(torch::nn::Module& model, int layers, std::uint64_t seed) {
+void initialise(torch::nn::Module& model, const ModelConfig& config, std::uint64_t seed) {
+  constexpr int kWide = 512;
+  const bool router_by_fan_in =
+      config.moe && config.moe->router.router_hidden > 0 && config.width < kWide;
   const torch::NoGradGuard no_grad;
   for (auto& parameter : model.named_parameters()) {
     const auto& name = parameter.key();
@@ -29,22 +37,29 @@ void initialise(torch::nn::Module& model, int layers, std::uint64_t seed) {
       value.fill_(ends_with_part(name, "weight") ? 1.0 : 0.0);  // norms; the rest are biases
       continue;
     }
+    if (router_by_fan_in && is_of_router(name)) {
+      fill_normal(value, 1.0 / std::sqrt(static_cast<double>(value.size(1))), seed, name);
+      continue;
+    }
     const bool into_residual = ends_with_part(name, "attention.o") ||
                                ends_with_part(name, "down") || ends_with_part(name, "experts.out");
-    fill_normal(value,
-                into_residual ? kInitialDeviation / std::sqrt(2.0 * layers) : kInitialDeviation,
-                seed, name);
+    fill_normal(
+        value,
+        into_residual ? kInitialDeviation / std::sqrt(2.0 * config.layers) : kInitialDeviation,
+        seed, name);
   }
 }
 
 }  // namespace
 
-DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config, int layer) : layer_(layer) {
+DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config, int layer, RouterCell router_cell)
+    : layer_(layer) {
   input_norm = register_module("input_norm", RmsNorm(config.width, config.norm_epsilon));
   attention = register_module("attention", Attention(config));
   post_norm = register_module("post_norm", RmsNorm(config.width, config.norm_epsilon));
   if (config.layer_is_moe[layer]) {
-    moe = register_module("moe", MoeLayer(*config.moe, config.width, layer, config.layers));
+    moe = register_module(
+        "moe", MoeLayer(*config.moe, config.width, layer, config.layers, std::move(router_cell)));
   } else {
     dense = register_module("dense", FeedForward(config.width, config.dense));
   }
@@ -63,16 +78,19 @@ torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const torch::Ten
 Decoder::Decoder(const ModelConfig& config, std::uint64_t init_seed) : config_(config) {
   validate(config);
   embedding = register_parameter("embedding", torch::empty({config.vocab, config.width}));
+  if (config.moe && routing::cell_gates(config.moe->router) > 0) {
+    router_cell = register_module("router_cell", RouterCell(config.moe->router));
+  }
   torch::nn::ModuleList list;
   for (int l = 0; l < config.layers; ++l) {
-    layers.emplace_back(config, l);
+    layers.emplace_back(config, l, router_cell);
     list->push_back(layers.back());
   }
   register_module("layers", list);
   final_norm = register_module("final_norm", RmsNorm(config.width, config.norm_epsilon));
   if (!config.tied_embeddings)
     output = register_parameter("output", torch::empty({config.vocab, config.width}));
-  initialise(*this, config.layers, init_seed);
+  initialise(*this, config, init_seed);
 }
 
 torch::Tensor Decoder::hidden(const torch::Tensor& tokens, ForwardContext& context) {

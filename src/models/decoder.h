@@ -28,7 +28,7 @@
 namespace switchyard::models {
 
 struct DecoderLayerImpl : torch::nn::Module {
-  DecoderLayerImpl(const ModelConfig& config, int layer);
+  DecoderLayerImpl(const ModelConfig& config, int layer, RouterCell router_cell);
   torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& tokens, const RopeTable& rope,
                         ForwardContext& context);
 
@@ -47,7 +47,8 @@ class Decoder : public torch::nn::Module {
  public:
   // Throws Error if the config does not hold together. Weights are a pure function of (config,
   // init_seed): normal with deviation 0.02, projections into the residual stream scaled by 1 /
-  // sqrt(2 L), norms 1, biases 0.
+  // sqrt(2 L), norms 1, biases 0. Routers of more than one matrix have deviation 1 / sqrt(fan in)
+  // where D < 512: with 0.02 their state stays near zero, and the probabilities uniform, for long.
   Decoder(const ModelConfig& config, std::uint64_t init_seed);
 
   // tokens [B, T] int64 in [0, V) -> logits [B, T, V], fp32 (double for a double model).
@@ -59,7 +60,8 @@ class Decoder : public torch::nn::Module {
 
   const ModelConfig& config() const { return config_; }
 
-  torch::Tensor embedding;  // [V, D]
+  torch::Tensor embedding;          // [V, D]
+  RouterCell router_cell{nullptr};  // of all layers; null for routers without
   std::vector<DecoderLayer> layers;
   RmsNorm final_norm{nullptr};
   torch::Tensor output;  // [V, D]; undefined when tied

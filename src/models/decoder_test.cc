@@ -32,7 +32,7 @@ torch::Tensor run(Decoder& model, const torch::Tensor& tokens,
 const std::vector<ModelConfig>& all_configs() {
   static const std::vector<ModelConfig> configs{
       tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
-      tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()};
+      tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo(),     tiny_recurrent()};
   return configs;
 }
 
@@ -158,6 +158,50 @@ TEST(Decoder, TokensOutsideTheVocabularyAreAnError) {
       EXPECT_THAT(error.parts().expected, HasSubstr(std::to_string(config.vocab - 1)));
     }
   }
+}
+
+TEST(RecurrentDecoder, TheCellIsRegisteredOnceAndTheStateStartsAnewInEveryPass) {
+  const auto config = testing_support::tiny_recurrent();
+  Decoder model(config, 3);
+  int cells = 0;
+  for (const auto& item : model.named_parameters()) {
+    cells += item.key().find("weight_ih") != std::string::npos ? 1 : 0;
+  }
+  EXPECT_EQ(cells, 1);
+  EXPECT_EQ(model.router_cell->bias_hh.abs().max().item<float>(), 0.0F);
+  // 1 / sqrt(fan in), not 0.02: with it the state would hardly move.
+  EXPECT_NEAR(model.layers[0]->moe->router->projection.std().item<double>(), 1 / std::sqrt(32.0),
+              0.03);
+
+  const torch::NoGradGuard no_grad;
+  const auto tokens = torch::arange(20).view({2, 10});
+  ForwardContext context;
+  const auto first = model.forward(tokens, context);
+  EXPECT_TRUE(model.forward(tokens, context).equal(first));
+  // No position sees the state of another: the first half alone says the same.
+  ForwardContext half;
+  EXPECT_TRUE(torch::allclose(model.forward(tokens.narrow(1, 0, 5), half), first.narrow(1, 0, 5),
+                              1e-4, 1e-5));
+}
+
+TEST(RecurrentDecoder, ALossOfTheLastRouterReachesTheFirstProjectionThroughTheStateOnly) {
+  const auto gradient_of_first = [](routing::StatePassing passing) {
+    auto config = testing_support::tiny_recurrent();
+    config.moe->router.state_passing = passing;
+    Decoder model(config, 3);
+    ForwardContext context;
+    // With given experts and weights nothing but the state leads from the first router on.
+    context.forced = ForcedRoutes{.experts = torch::zeros({config.layers}, torch::kInt64),
+                                  .weights = torch::ones({config.layers})};
+    model.forward(torch::arange(20).view({2, 10}), context);
+    const auto gradient = torch::autograd::grad({context.routes.back().logits.square().sum()},
+                                                {model.layers[0]->moe->router->projection}, {},
+                                                c10::nullopt, false, true)[0];
+    return gradient.defined() ? gradient.norm().item<double>() : 0.0;
+  };
+  EXPECT_GT(gradient_of_first(routing::StatePassing::full), 0.0);
+  EXPECT_EQ(gradient_of_first(routing::StatePassing::detach), 0.0);
+  EXPECT_EQ(gradient_of_first(routing::StatePassing::none), 0.0);
 }
 
 }  // namespace

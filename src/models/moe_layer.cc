@@ -58,9 +58,10 @@ void report(const RouterOutput& output, const RouterImpl& router, const routing:
 
 }  // namespace
 
-MoeLayerImpl::MoeLayerImpl(const MoeConfig& config, std::int64_t width, int layer, int layers)
+MoeLayerImpl::MoeLayerImpl(const MoeConfig& config, std::int64_t width, int layer, int layers,
+                           RouterCell cell)
     : config_(config), layer_(layer), layers_(layers) {
-  router = register_module("router", Router(config.router, width));
+  router = register_module("router", make_router(config.router, width, std::move(cell)));
   const std::int64_t count = config.router.experts;
   experts =
       register_module("experts", ExpertBank(count, width, config.expert,

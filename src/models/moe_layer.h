@@ -17,8 +17,9 @@ namespace switchyard::models {
 
 class MoeLayerImpl : public torch::nn::Module {
  public:
-  // `layer` of `layers` keys random streams and forced routes.
-  MoeLayerImpl(const MoeConfig& config, std::int64_t width, int layer, int layers);
+  // `layer` of `layers` keys random streams and forced routes. `cell`: see make_router().
+  MoeLayerImpl(const MoeConfig& config, std::int64_t width, int layer, int layers,
+               RouterCell cell = nullptr);
 
   // x [B, T, D], tokens [B, T] int64 (for hash routing) -> [B, T, D]. Reports to the context;
   // throws Error on non-finite router logits, naming the layer.

@@ -16,6 +16,7 @@ namespace {
 
 // More than any model has, and few enough that N * E stays far from overflow.
 constexpr int kMaxExperts = 1 << 16;
+constexpr int kMaxRouterHidden = 1 << 16;
 
 std::string text(const char* value) { return value; }
 template <typename T>
@@ -169,6 +170,11 @@ void check_budget(const Config& config, const Rules& rules) {
       "losses.budget_scope", "set", "a budget_coefficient above 0 with it");
 }
 
+void check_hidden(const Config& config, const Rules& rules) {
+  rules.range("router_hidden", config.router_hidden, config.kind == Kind::recurrent ? 1 : 0,
+              kMaxRouterHidden);
+}
+
 void check_losses(const Config& config, const Rules& rules) {
   rules.coefficient("losses.balance_coefficient", config.losses.balance_coefficient);
   rules.coefficient("losses.z_coefficient", config.losses.z_coefficient);
@@ -192,6 +198,7 @@ void validate_at(const Config& config, const std::string& where) {
   check_groups(config, rules);
   check_capacity(config, rules);
   check_threshold(config, rules);
+  check_hidden(config, rules);
   check_losses(config, rules);
   check_probabilities(config, rules);
   check_soft_training(config, rules);
@@ -259,7 +266,7 @@ int sharing_experts(const Config& config) {
 // Whether every item takes all outputs of the router.
 bool takes_all(const Config& config) {
   const bool certain =
-      config.kind == Kind::top_k ||
+      config.kind == Kind::top_k || config.kind == Kind::recurrent ||
       (config.kind == Kind::top_p &&
        (config.threshold >= 1.0F || config.min_experts_per_token == config.experts));
   return certain && config.null_experts == 0 && config.experts_per_token == config.experts;

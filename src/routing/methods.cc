@@ -32,6 +32,7 @@ constexpr std::string_view kTopKKnobs[] = {"score",
                                            "null_weights",
                                            "inverse_temperature",
                                            "soft_training",
+                                           "router_hidden",
                                            "losses"};
 constexpr std::string_view kTopPKnobs[] = {"threshold",
                                            "threshold_inclusive",
@@ -41,9 +42,18 @@ constexpr std::string_view kTopPKnobs[] = {"threshold",
                                            "scaling_factor",
                                            "frozen",
                                            "losses"};
-constexpr std::string_view kSigmoidThresholdKnobs[] = {
-    "threshold",      "threshold_inclusive", "min_experts_per_token", "renormalize", "gate",
-    "scaling_factor", "frozen",              "losses"};
+constexpr std::string_view kSigmoidThresholdKnobs[] = {"threshold",
+                                                       "threshold_inclusive",
+                                                       "min_experts_per_token",
+                                                       "renormalize",
+                                                       "gate",
+                                                       "scaling_factor",
+                                                       "frozen",
+                                                       "losses"};
+constexpr std::string_view kRecurrentKnobs[] = {
+    "score",          "softmax_after_selection", "renormalize", "gate",   "scaling_factor",
+    "selection_bias", "capacity_factor",         "overflow",    "frozen", "router_hidden",
+    "cell",           "state_passing",           "losses"};
 constexpr std::string_view kExpertChoiceKnobs[] = {"score",          "renormalize", "gate",
                                                    "scaling_factor", "frozen",      "losses"};
 constexpr std::string_view kHashKnobs[] = {"scaling_factor", "seed"};
@@ -70,6 +80,16 @@ constexpr Method kMethods[] = {
      .k_is_limit = true,
      .knobs = kTopPKnobs,
      .route = route_top_p},
+    {.kind = Kind::recurrent,
+     .name = "recurrent",
+     .paper = "Qiu 2024",
+     .what = "top-k over the state of a cell that runs through the layers, token by token",
+     .causal = true,
+     .needs_logits = true,
+     .needs_token_ids = false,
+     .k_is_limit = false,
+     .knobs = kRecurrentKnobs,
+     .route = route_top_k},
     {.kind = Kind::sigmoid_threshold,
      .name = "sigmoid_threshold",
      .paper = "baseline",

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <functional>
 
+#include "routing/recurrent.h"
+
 namespace switchyard::runtime {
 namespace {
 
@@ -55,7 +57,11 @@ void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightN
   }
   const MoeConfig& moe = *c.moe;
   const std::int64_t router_width = routing::router_width(moe.router);
-  if (router_width > 0) visit.matrix(layer.router, names.router(l), {router_width, d});
+  const std::int64_t hidden = moe.router.router_hidden;
+  if (hidden > 0) visit.matrix(layer.router_projection, names.router_projection(l), {hidden, d});
+  if (router_width > 0) {
+    visit.matrix(layer.router, names.router(l), {router_width, hidden > 0 ? hidden : d});
+  }
   if (moe.router.selection_bias) {
     visit.vector(layer.selection_bias, names.selection_bias(l), {router_width});
   }
@@ -69,12 +75,24 @@ void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightN
   }
 }
 
+void visit_router_cell(CellWeights& cell, const ModelConfig& c, const WeightNames& names,
+                       const Visitor& visit) {
+  const std::int64_t gates = c.moe ? routing::cell_gates(c.moe->router) : 0;
+  if (gates == 0) return;
+  const std::int64_t p = c.moe->router.router_hidden;
+  visit.matrix(cell.weight_ih, names.router_cell("weight_ih"), {gates * p, p});
+  visit.matrix(cell.weight_hh, names.router_cell("weight_hh"), {gates * p, p});
+  visit.vector(cell.bias_ih, names.router_cell("bias_ih"), {gates * p});
+  visit.vector(cell.bias_hh, names.router_cell("bias_hh"), {gates * p});
+}
+
 void visit_all(DenseWeights& weights, const ModelConfig& c, const Visitor& visit) {
   const WeightNames names(c.family);
   visit.matrix(weights.embedding, names.embedding(), {c.vocab, c.width});
   weights.layers.resize(static_cast<std::size_t>(c.layers));
   for (int l = 0; l < c.layers; ++l)
     visit_layer(weights.layers[static_cast<std::size_t>(l)], l, c, names, visit);
+  visit_router_cell(weights.router_cell, c, names, visit);
   visit.vector(weights.final_norm, names.final_norm(), {c.width});
   if (!c.tied_embeddings) visit.matrix(weights.output, names.output(), {c.vocab, c.width});
 }

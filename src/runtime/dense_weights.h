@@ -32,8 +32,18 @@ struct LayerWeights {
   std::optional<FfnWeights> dense;
   std::optional<FfnWeights> shared;
   kernels::Matrix shared_gate;  // [1, D]; null data without
-  kernels::Matrix router;       // [R, D]; null data in dense layers and for routers without weights
+  // [R, D], behind a projection [R, p]; null data in dense layers and for routers without weights
+  kernels::Matrix router;
+  kernels::Matrix router_projection;      // [p, D]; null data where the router is one matrix
   std::span<const float> selection_bias;  // [E]
+};
+
+// The cell of a recurrent router, shared by all layers (routing/recurrent.h). Null data without.
+struct CellWeights {
+  kernels::Matrix weight_ih;       // [G p, p]
+  kernels::Matrix weight_hh;       // [G p, p]
+  std::span<const float> bias_ih;  // [G p]
+  std::span<const float> bias_hh;  // [G p]
 };
 
 // Immutable after load().
@@ -49,6 +59,7 @@ class DenseWeights {
   kernels::Matrix output;             // [V, D]; the embedding when tied
   std::span<const float> final_norm;  // [D]
   std::vector<LayerWeights> layers;   // [L]
+  CellWeights router_cell;
   std::uint64_t bytes() const { return arena_.size(); }
 
  private:

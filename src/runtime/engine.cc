@@ -193,6 +193,7 @@ std::vector<std::vector<float>> Engine::step(std::span<const StepInput> inputs,
     run.tokens.clear();
     for (const Pending& p : part) run.tokens.push_back(p.token);
     run.first_token = begin;
+    run.router_state.recurrent.clear();
     embed(run);
     for (int l = 0; l < m.config.layers; ++l) {
       run_attention(run, l);

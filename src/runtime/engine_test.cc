@@ -47,6 +47,12 @@ ModelConfig with_router(std::function<void(routing::Config&)> change) {
   return config;
 }
 
+ModelConfig recurrent(const std::function<void(routing::Config&)>& change) {
+  ModelConfig config = testing_support::tiny_recurrent();
+  change(config.moe->router);
+  return config;
+}
+
 std::vector<NamedConfig> all_configs() {
   return {{"llama", testing_support::tiny_llama()},
           {"mistral", testing_support::tiny_mistral()},
@@ -60,6 +66,11 @@ std::vector<NamedConfig> all_configs() {
           {"duo_router", testing_support::tiny_duo_router()},
           {"hash", with_router([](routing::Config& r) { r.kind = routing::Kind::hash; })},
           {"random", with_router([](routing::Config& r) { r.kind = routing::Kind::random; })},
+          {"recurrent", testing_support::tiny_recurrent()},
+          {"recurrent_rnn", recurrent([](routing::Config& r) { r.cell = routing::Cell::rnn; })},
+          {"recurrent_not_passed",
+           recurrent([](routing::Config& r) { r.state_passing = routing::StatePassing::none; })},
+          {"mlp_router", with_router([](routing::Config& r) { r.router_hidden = 20; })},
           {"top_1", with_router([](routing::Config& r) {
              r.experts_per_token = 1;
              r.renormalize = false;
@@ -127,19 +138,22 @@ TEST_F(EngineTest, EveryKernelSetGivesTheSameBits) {
 }
 
 TEST_F(EngineTest, BudgetPolicyPrefetchThreadsAndBatchSizeDoNotChangeABit) {
-  const std::string path = write(testing_support::tiny_mixtral());
-  const auto tokens = some_tokens(96, 40);
-  const auto expected = all_logits(path, tokens);
-  for (const double share : {0.1, 0.25, 0.5, 1.0}) {
-    for (const experts::PolicyEntry& policy : experts::policies()) {
-      for (const Prefetch prefetch : {Prefetch::off, Prefetch::stale_gate}) {
-        for (const int threads : {1, 2}) {
-          const ModelOptions options{.expert_share = share,
-                                     .expert_policy = std::string(policy.name),
-                                     .prefetch = prefetch,
-                                     .max_batch_tokens = threads == 1 ? 7 : 64};
-          EXPECT_EQ(all_logits(path, tokens, options, threads), expected)
-              << share << " " << policy.name << " threads " << threads;
+  for (const ModelConfig& config :
+       {testing_support::tiny_mixtral(), testing_support::tiny_recurrent()}) {
+    const std::string path = write(config);
+    const auto tokens = some_tokens(96, 40);
+    const auto expected = all_logits(path, tokens);
+    for (const double share : {0.1, 0.25, 0.5, 1.0}) {
+      for (const experts::PolicyEntry& policy : experts::policies()) {
+        for (const Prefetch prefetch : {Prefetch::off, Prefetch::stale_gate}) {
+          for (const int threads : {1, 2}) {
+            const ModelOptions options{.expert_share = share,
+                                       .expert_policy = std::string(policy.name),
+                                       .prefetch = prefetch,
+                                       .max_batch_tokens = threads == 1 ? 7 : 64};
+            EXPECT_EQ(all_logits(path, tokens, options, threads), expected)
+                << share << " " << policy.name << " threads " << threads;
+          }
         }
       }
     }
@@ -365,6 +379,50 @@ TEST_F(EngineTest, ExpertsAreReadOnceWhenTheyFit) {
   EXPECT_EQ(stats.evictions, 0U);
   EXPECT_LE(stats.misses, 16U);
   EXPECT_EQ(stats.hits + stats.misses + stats.late_hits, 60U * 2 * 2);
+}
+
+// K by option is the same model with that K in its config.
+TEST_F(EngineTest, ExpertsPerTokenAreThoseOfTheOption) {
+  ModelConfig config = testing_support::tiny_mixtral();
+  const auto tokens = some_tokens(96, 12);
+  const std::string two = write(config);
+  for (const int k : {1, 5, 8}) {
+    config.moe->router.experts_per_token = k;
+    const std::string same = write(config);
+    const auto expected = all_logits(same, tokens);
+    EXPECT_EQ(all_logits(two, tokens, {.experts_per_token = {k}}), expected) << k;
+    EXPECT_EQ(all_logits(two, tokens, {.experts_per_token = {k, k}}), expected) << k;
+    EXPECT_EQ(all_logits(two, tokens, {.expert_share = 0.2, .experts_per_token = {k}}), expected);
+    EXPECT_NE(all_logits(two, tokens), expected) << k;
+  }
+  const auto model = Model::open(fs_, two, {.experts_per_token = {3, 6}});
+  EXPECT_EQ(model->experts_per_token(0), 3);
+  EXPECT_EQ(model->experts_per_token(1), 6);
+  EXPECT_EQ(model->config().moe->router.experts_per_token, 6);
+  Engine engine(model, {.threads = 1});
+  Session session = engine.new_session();
+  std::vector<std::size_t> assignments;
+  const StepInput input{.session = &session, .tokens = tokens};
+  engine.step(std::span(&input, 1), {.on_route = [&](const RouteRecord& r) {
+                assignments.push_back(r.decision->assignments());
+              }});
+  EXPECT_EQ(assignments, (std::vector<std::size_t>{12 * 3, 12 * 6}));
+}
+
+TEST_F(EngineTest, ExpertsPerTokenThatMakeNoSenseAreRefused) {
+  const auto refused = [&](const ModelConfig& config, std::vector<int> k) {
+    const std::string path = write(config);
+    return error_of([&] { Model::open(fs_, path, {.experts_per_token = std::move(k)}); });
+  };
+  const ModelConfig mixtral = testing_support::tiny_mixtral();
+  EXPECT_THAT(refused(mixtral, {9}).what, HasSubstr("'experts_per_token' is 9"));
+  EXPECT_THAT(refused(mixtral, {9}).where, HasSubstr("--experts-per-token"));
+  EXPECT_THAT(refused(mixtral, {2, 0}).expected, HasSubstr("1 to 8"));
+  EXPECT_THAT(refused(mixtral, {1, 2, 3}).expected, HasSubstr("2 layers"));
+  EXPECT_THAT(refused(testing_support::tiny_llama(), {1}).what, HasSubstr("no experts"));
+  EXPECT_THAT(
+      refused(with_router([](routing::Config& r) { r.kind = routing::Kind::hash; }), {1}).what,
+      HasSubstr("'hash' does not take"));
 }
 
 TEST_F(EngineTest, ARouterThatLooksAheadIsRefused) {

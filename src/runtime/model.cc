@@ -6,6 +6,7 @@
 
 #include "base/memory_info.h"
 #include "formats/weight_check.h"
+#include "routing/knobs.h"
 #include "runtime/model_impl.h"
 
 namespace switchyard::runtime {
@@ -34,6 +35,47 @@ routing::Config inference_router(const ModelConfig& config) {
   router.capacity_factor = 0.0F;
   router.overflow = routing::Overflow::drop;
   return router;
+}
+
+// K of every layer: the model's own, or what the options say instead. config.moe->router then holds
+// the largest, so that memory is planned for it.
+std::vector<int> choose_experts_per_token(ModelConfig& config, const ModelOptions& options) {
+  const auto layers = static_cast<std::size_t>(config.layers);
+  const std::vector<int>& wanted = options.experts_per_token;
+  if (!config.moe && wanted.empty()) return std::vector<int>(layers, 0);
+  const auto refuse = [](const std::string& what, const std::string& expected) {
+    return Error({.what = what,
+                  .where = "--experts-per-token",
+                  .expected = expected,
+                  .fix = "leave the option away"});
+  };
+  if (!config.moe) throw refuse("the model has no experts", "a model with routed experts");
+  routing::Config& router = config.moe->router;
+  std::vector<int> chosen(layers, router.experts_per_token);
+  if (!wanted.empty()) {
+    if (router.kind != routing::Kind::top_k && router.kind != routing::Kind::recurrent) {
+      throw refuse("routing '" + std::string(routing::method(router.kind).name) +
+                       "' does not take its K best experts",
+                   "a model with a top_k or recurrent router");
+    }
+    if (wanted.size() != 1 && wanted.size() != layers) {
+      throw refuse(std::to_string(wanted.size()) + " numbers of experts",
+                   "one, or one for each of the " + std::to_string(layers) + " layers");
+    }
+    for (std::size_t l = 0; l < layers; ++l) chosen[l] = wanted[wanted.size() == 1 ? 0 : l];
+    router.experts_per_token = 0;
+  }
+  for (std::size_t l = 0; l < layers; ++l) {
+    if (!config.layer_is_moe[l]) {
+      chosen[l] = 0;
+      continue;
+    }
+    routing::Config of_layer = router;
+    of_layer.experts_per_token = chosen[l];
+    routing::validate_at(of_layer, "--experts-per-token");
+    router.experts_per_token = std::max(router.experts_per_token, chosen[l]);
+  }
+  return chosen;
 }
 
 experts::CacheOptions cache_options(const ModelOptions& options) {
@@ -82,6 +124,7 @@ std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& dire
   m.kernels = &kernels::by_name(options.kernels);
   m.config = read_model_config(fs, directory);
   check_runnable(m.config, directory);
+  m.experts_per_token = choose_experts_per_token(m.config, options);
   if (m.config.moe) m.router = inference_router(m.config);
 
   experts::CacheOptions cache = cache_options(options);
@@ -135,6 +178,9 @@ std::uint64_t Model::embedding_bytes() const {
   const kernels::Matrix& e = impl_->weights.embedding;
   return e.rows * e.columns *
          (e.type == kernels::WeightType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
+}
+int Model::experts_per_token(int layer) const {
+  return impl_->experts_per_token[static_cast<std::size_t>(layer)];
 }
 std::string_view Model::kernel_name() const { return impl_->kernels->name; }
 

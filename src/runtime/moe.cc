@@ -28,21 +28,23 @@ FfnWeights expert_weights(const std::vector<experts::Part>& parts, const experts
   return ffn;
 }
 
-void route_by(Run& run, const LayerWeights& w, int layer, std::span<float> logits,
+void route_by(Run& run, int layer, std::span<float> logits, routing::State& state,
               routing::Decision& decision) {
   const Model::Impl& m = run.model;
+  const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
   const routing::Config& router = m.router;
   const std::size_t n = run.size();
   const auto width = static_cast<std::size_t>(routing::router_width(router));
-  if (width > 0)
-    multiply(*m.kernels, run.threads, {w.router, run.scratch.normed.data(), n, logits.data()});
-  routing::State state{.seed = router.seed, .layer = static_cast<std::uint32_t>(layer)};
+  state.seed = router.seed;
+  state.layer = static_cast<std::uint32_t>(layer);
+  router_logits(run, w, state, logits);
   routing::route_into(router,
                       {.logits = logits.first(n * width),
                        .selection_bias = w.selection_bias,
                        .token_ids = run.token_ids,
                        .item_ids = run.positions,
-                       .items = n},
+                       .items = n,
+                       .experts_per_token = m.experts_per_token[static_cast<std::size_t>(layer)]},
                       state, decision);
 }
 
@@ -70,8 +72,9 @@ void apply_forced_routes(Run& run, int layer, routing::Decision& decision) {
   decision = std::move(merged);
 }
 
-// One-layer-ahead guess: the next layer's router on this layer's input (the "stale gate"). A guess
-// moves bytes earlier and changes nothing else.
+// One-layer-ahead guess: the next layer's router on this layer's input (the "stale gate"), a
+// recurrent one with a step from a copy of this layer's state. A guess moves bytes earlier and
+// changes nothing else.
 void prefetch_next_layer(Run& run, int layer) {
   const Model::Impl& m = run.model;
   const int next = m.next_moe_layer[static_cast<std::size_t>(layer)];
@@ -80,7 +83,8 @@ void prefetch_next_layer(Run& run, int layer) {
     return;
   const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(next)];
   if (w.router.data == nullptr) return;
-  route_by(run, w, next, run.scratch.next_logits, run.guess);
+  run.guess_state = run.router_state;
+  route_by(run, next, run.scratch.next_logits, run.guess_state, run.guess);
   run.active.clear();
   for (std::uint32_t e = 0; e < run.guess.counts.size(); ++e) {
     if (run.guess.counts[e] > 0) run.active.push_back(e);
@@ -161,7 +165,7 @@ void run_moe(Run& run, int layer) {
   const auto d = static_cast<std::size_t>(m.config.width);
 
   normalise_rows(run, s.x, w.post_norm, s.normed);
-  route_by(run, w, layer, s.router_logits, run.decision);
+  route_by(run, layer, s.router_logits, run.router_state, run.decision);
   apply_forced_routes(run, layer, run.decision);
   if (run.options.on_route) {
     const auto width = static_cast<std::size_t>(routing::router_width(m.router));

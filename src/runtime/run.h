@@ -38,6 +38,8 @@ struct Run {
   // Used again by every MoE layer.
   routing::Decision decision = {};
   routing::Decision guess = {};
+  routing::State router_state = {};  // of this pass through the layers
+  routing::State guess_state = {};
   dispatch::Plan plan = {};
   std::vector<std::int32_t> token_ids = {};
   std::vector<std::uint64_t> positions = {};
@@ -49,6 +51,10 @@ struct Run {
 // A dense or shared network over all tokens of the run. in, out [N, D]
 void run_ffn(Run& run, const FfnWeights& weights, const FfnConfig& ffn, std::span<const float> in,
              std::span<float> out);
+
+// Logits [N, R] of one layer's router from `normed`; leaves them alone for kinds without. A
+// recurrent router's step moves state.recurrent on.
+void router_logits(Run& run, const LayerWeights& w, routing::State& state, std::span<float> logits);
 
 // Each adds its output to the residual stream x [N, D].
 void run_attention(Run& run, int layer);

@@ -4,6 +4,7 @@
 
 #include "switchyard/thread_pool.h"
 
+#include "routing/recurrent.h"
 #include "runtime/memory_plan.h"
 
 namespace switchyard::runtime {
@@ -33,6 +34,11 @@ void lay_out(const ModelConfig& c, std::size_t n, Take&& take) {
   const auto r = static_cast<std::size_t>(routing::router_width(c.moe->router));
   take(&Scratch::router_logits, n * r);
   take(&Scratch::next_logits, n * r);
+  const auto p = static_cast<std::size_t>(c.moe->router.router_hidden);
+  const std::size_t gates = static_cast<std::size_t>(routing::cell_gates(c.moe->router));
+  take(&Scratch::router_hidden, n * p);
+  take(&Scratch::cell_from_input, n * gates * p);
+  take(&Scratch::cell_from_state, n * gates * p);
   take(&Scratch::shared_scale, n);
   take(&Scratch::expert_in, n * k * d);
   take(&Scratch::expert_gate, n * k * f);
@@ -58,7 +64,12 @@ std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions)
       static_cast<std::uint64_t>(available_cores()) * static_cast<std::uint64_t>(config.context);
   const auto logits =
       3 * static_cast<std::uint64_t>(sessions) * static_cast<std::uint64_t>(config.vocab);
-  return arena_bytes(config, tokens) + (scores + logits) * sizeof(float);
+  // The state of a recurrent router, and its copy for a guess of the next layer.
+  const bool cell = config.moe && routing::cell_gates(config.moe->router) > 0;
+  const auto state = cell ? 2 * static_cast<std::uint64_t>(tokens) *
+                                static_cast<std::uint64_t>(config.moe->router.router_hidden)
+                          : std::uint64_t{0};
+  return arena_bytes(config, tokens) + (scores + logits + state) * sizeof(float);
 }
 
 Scratch::Scratch(const ModelConfig& config, int tokens_at_once, int sessions,

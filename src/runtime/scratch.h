@@ -29,11 +29,15 @@ struct Scratch {
   std::span<float> up;             // [N, dense or shared F]
   std::span<float> router_logits;  // [N, R]
   std::span<float> next_logits;    // [N, R] the next router's, for prefetch
-  std::span<float> shared_scale;   // [N]
-  std::span<float> expert_in;      // [A, D]
-  std::span<float> expert_gate;    // [A, F]
-  std::span<float> expert_up;      // [A, F]
-  std::span<float> expert_out;     // [A, D]
+  // Of routers that are more than one matrix (routing/recurrent.h)
+  std::span<float> router_hidden;    // [N, p]
+  std::span<float> cell_from_input;  // [N, G p]
+  std::span<float> cell_from_state;  // [N, G p]
+  std::span<float> shared_scale;     // [N]
+  std::span<float> expert_in;        // [A, D]
+  std::span<float> expert_gate;      // [A, F]
+  std::span<float> expert_up;        // [A, F]
+  std::span<float> expert_out;       // [A, D]
 
   int tokens = 0;
 

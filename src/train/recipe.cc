@@ -1,6 +1,7 @@
 #include "train/recipe.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -8,6 +9,7 @@
 
 #include "switchyard/error.h"
 
+#include "routing/knobs.h"
 #include "train/toml_reader.h"
 
 namespace switchyard::train {
@@ -59,6 +61,7 @@ ModelRecipe read_model(const TomlDocument& document) {
   in.get("hidden", out.hidden, 1, 1 << 20);
   in.get("expert_hidden", out.expert_hidden, 1, 1 << 20);
   choose(in, "activation", kActivations, out.activation);
+  in.get("gated", out.gated);
   in.get("tied_embeddings", out.tied_embeddings);
   in.get("norm_epsilon", out.norm_epsilon, 0.0, 1.0);
   in.get("rope_theta", out.rope_theta, 1.0, 1e12);
@@ -169,6 +172,30 @@ RouterSchedules read_schedules(const TomlDocument& document) {
           .inverse_temperature = read_schedule(document, "inverse_temperature", 1e-6, 1e6)};
 }
 
+// K may not leave the router's range, nor be set where the router does not take its best K experts.
+void check_schedules(const RouterSchedules& schedules, const routing::Config& router,
+                     const std::string& place) {
+  if (!schedules.experts_per_token) return;
+  if (router.kind != routing::Kind::top_k && router.kind != routing::Kind::recurrent) {
+    throw Error({.what = "routing '" + std::string(routing::method(router.kind).name) +
+                         "' does not take its K best experts",
+                 .where = place,
+                 .expected = "a router of kind top_k or recurrent",
+                 .fix = "remove the schedule"});
+  }
+  const ValueSchedule& schedule = *schedules.experts_per_token;
+  std::vector<double> values = {schedule.from, schedule.to};
+  if (schedule.kind == ValueSchedule::Kind::points) {
+    values.clear();
+    for (const auto& [share, value] : schedule.points) values.push_back(value);
+  }
+  for (const double value : values) {
+    routing::Config at = router;
+    at.experts_per_token = static_cast<int>(std::nearbyint(value));
+    routing::validate_at(at, place);
+  }
+}
+
 TrainRecipe read_train(const TomlDocument& document) {
   TomlReader in(document, "train");
   TrainRecipe out;
@@ -244,6 +271,10 @@ Recipe read_recipe(const TomlDocument& document) {
                  .expected = "a [router] section",
                  .fix = "add [router] or remove [schedule]"});
   }
+  if (out.router) {
+    check_schedules(out.schedules, *out.router,
+                    TomlReader(document, "schedule.experts_per_token").where(""));
+  }
   out.train = read_train(document);
   TomlReader output(document, "output");
   output.get("directory", out.output.directory);
@@ -253,8 +284,9 @@ Recipe read_recipe(const TomlDocument& document) {
 
   if (out.model.context == 0) out.model.context = out.data.sequence;
   if (out.output.directory.empty()) out.output.directory = "runs/" + out.name;
+  // Family switchyard can be either.
   const bool dense_family = out.model.family == Family::llama;
-  if (out.router.has_value() == dense_family) {
+  if (out.router.has_value() == dense_family && out.model.family != Family::switchyard) {
     throw Error({.what = dense_family
                              ? "family llama has no experts, but there is a [router] section"
                              : "an MoE family needs a [router] section",
@@ -262,7 +294,7 @@ Recipe read_recipe(const TomlDocument& document) {
                  .expected = dense_family ? "mixtral, olmoe or switchyard"
                                           : "[router] with experts and experts_per_token",
                  .fix = dense_family ? "change the family or remove [router]"
-                                     : "add [router] or use family llama"});
+                                     : "add [router] or use family llama or switchyard"});
   }
   model_config(out, out.data.vocab,
                std::nullopt);  // the shape must hold together before anything is read or trained
@@ -359,6 +391,7 @@ std::string to_toml(const Recipe& recipe) {
   out.put("hidden", model.hidden);
   if (!model.expert_hidden.empty()) out.put_json("expert_hidden", model.expert_hidden);
   out.put("activation", kActivations[static_cast<int>(model.activation)]);
+  out.put("gated", model.gated);
   out.put("tied_embeddings", model.tied_embeddings);
   out.put("norm_epsilon", model.norm_epsilon);
   out.put("rope_theta", model.rope_theta);
@@ -448,7 +481,7 @@ ModelConfig model_config(const Recipe& recipe, int vocab, std::optional<std::int
   out.rope_theta = static_cast<float>(in.rope_theta);
   out.tied_embeddings = in.tied_embeddings;
   out.qk_norm = in.family == Family::olmoe ? QkNorm::full : QkNorm::none;
-  const FfnConfig ffn = {.hidden = in.hidden, .activation = in.activation, .gated = true};
+  const FfnConfig ffn = {.hidden = in.hidden, .activation = in.activation, .gated = in.gated};
   if (recipe.router) {
     out.moe = MoeConfig{
         .expert = ffn,

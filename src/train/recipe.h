@@ -27,6 +27,7 @@ struct ModelRecipe {
   int hidden = 256;                         // F
   std::vector<std::int64_t> expert_hidden;  // widths of the experts where they differ; largest: F
   Activation activation = Activation::silu;
+  bool gated = true;  // false: down(act(up(x))), two matrices; family switchyard only
   bool tied_embeddings = true;
   double norm_epsilon = 1e-5;
   double rope_theta = 10000.0;

@@ -1,5 +1,6 @@
 // What was trained here runs in the runtime with the same logits and the same experts: libtorch's
 // decoder against the runtime on one directory.
+#include <functional>
 #include <gtest/gtest.h>
 
 #include <torch/torch.h>
@@ -51,7 +52,23 @@ routing::Config top_p_router() {
   return router;
 }
 
+ModelConfig recurrent(routing::Cell cell, routing::StatePassing passing) {
+  auto config = tiny_recurrent();
+  config.moe->router.cell = cell;
+  config.moe->router.state_passing = passing;
+  return config;
+}
+
+ModelConfig with_top_k(const std::function<void(routing::Config&)>& change) {
+  auto config = with_kind(routing::Kind::top_k);
+  config.moe->router.seed = 0;
+  change(config.moe->router);
+  return config;
+}
+
 std::vector<Case> cases() {
+  using routing::Cell;
+  using routing::StatePassing;
   return {
       {"llama", tiny_llama()},
       {"mistral", tiny_mistral()},
@@ -68,9 +85,18 @@ std::vector<Case> cases() {
       {"null_experts_above_e", with_router({.experts_per_token = 10,
                                             .null_experts = 12,
                                             .null_weights = routing::NullWeights::all_selected})},
-          {"duo", tiny_duo()},
-          {"duo_router", tiny_duo_router()},
-          {"duo_skip", with_skips()}};
+      {"duo", tiny_duo()},
+      {"duo_router", tiny_duo_router()},
+      {"duo_skip", with_skips()},
+      {"recurrent_gru", recurrent(Cell::gru, StatePassing::full)},
+      {"recurrent_rnn", recurrent(Cell::rnn, StatePassing::detach)},
+      {"recurrent_not_passed", recurrent(Cell::gru, StatePassing::none)},
+      {"mlp_router", with_top_k([](auto& r) { r.router_hidden = 20; })},
+      {"frozen_router", with_top_k([](auto& r) {
+         r.frozen = true;
+         r.softmax_after_selection = true;
+         r.experts_per_token = 6;
+       })}};
 }
 
 std::vector<std::int32_t> some_tokens(const ModelConfig& config, int count) {

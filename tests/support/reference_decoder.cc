@@ -140,15 +140,54 @@ Vector attention(const Weights& w, const ModelConfig& c, int l, const Vector& x,
   return times(w.get(names.layer(l, "o")), mixed);
 }
 
+double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+
+// The recurrent router's cell as torch has it: blocks r, z, n; the reset gate multiplies the
+// recurrent term with its bias.
+void router_cell(const Weights& w, const ModelConfig& c, const Vector& x, Vector& h) {
+  const WeightNames names(c.family);
+  Vector from_x = times(w.get(names.router_cell("weight_ih")), x);
+  Vector from_h = times(w.get(names.router_cell("weight_hh")), h);
+  add(from_x, w.get(names.router_cell("bias_ih")));
+  add(from_h, w.get(names.router_cell("bias_hh")));
+  const std::size_t p = h.size();
+  for (std::size_t i = 0; i < p; ++i) {
+    if (c.moe->router.cell == routing::Cell::rnn) {
+      h[i] = std::tanh(from_x[i] + from_h[i]);
+      continue;
+    }
+    const double reset = sigmoid(from_x[i] + from_h[i]);
+    const double keep = sigmoid(from_x[p + i] + from_h[p + i]);
+    const double fresh = std::tanh(from_x[2 * p + i] + reset * from_h[2 * p + i]);
+    h[i] = keep * h[i] + (1.0 - keep) * fresh;
+  }
+}
+
+// `state`: of a recurrent router, of this token, from layer to layer.
+Vector router_logits(const Weights& w, const ModelConfig& c, int l, const Vector& x,
+                     Vector& state) {
+  const WeightNames names(c.family);
+  const routing::Config& router = c.moe->router;
+  if (routing::router_width(router) == 0) return {};
+  if (router.router_hidden == 0) return times(w.get(names.router(l)), x);
+  Vector hidden = times(w.get(names.router_projection(l)), x);
+  if (router.kind != routing::Kind::recurrent) {
+    for (double& v : hidden) v = activate(Activation::gelu, v);
+    return times(w.get(names.router(l)), hidden);
+  }
+  if (state.empty() || router.state_passing == routing::StatePassing::none) {
+    state.assign(hidden.size(), 0.0);
+  }
+  router_cell(w, c, hidden, state);
+  return times(w.get(names.router(l)), state);
+}
+
 Vector moe(const Weights& w, const ModelConfig& c, int l, const Vector& x, std::int32_t token,
-           std::size_t position) {
+           std::size_t position, Vector& router_state) {
   const WeightNames names(c.family);
   const MoeConfig& moe = *c.moe;
-  std::vector<float> logits;
-  if (routing::router_width(moe.router) > 0) {
-    const Vector exact = times(w.get(names.router(l)), x);
-    logits.assign(exact.begin(), exact.end());
-  }
+  const Vector exact = router_logits(w, c, l, x, router_state);
+  const std::vector<float> logits(exact.begin(), exact.end());
   const std::vector<float> bias = moe.router.selection_bias
                                       ? w.tensors.read_f32(names.selection_bias(l))
                                       : std::vector<float>{};
@@ -189,6 +228,7 @@ std::vector<double> reference_logits(FileSystem& fs, const std::string& director
   std::vector<double> logits;
   for (std::size_t t = 0; t < tokens.size(); ++t) {
     Vector x(embedding.begin() + tokens[t] * width, embedding.begin() + (tokens[t] + 1) * width);
+    Vector router_state;
     for (int l = 0; l < c.layers; ++l) {
       const auto norm = [&](const char* part) {
         return rms_norm(x, w.get(names.layer(l, part)), c.norm_epsilon);
@@ -196,7 +236,7 @@ std::vector<double> reference_logits(FileSystem& fs, const std::string& director
       add(x, attention(w, c, l, norm("input_norm"), past[static_cast<std::size_t>(l)]));
       const Vector normed = norm("post_norm");
       if (c.layer_is_moe[static_cast<std::size_t>(l)]) {
-        add(x, moe(w, c, l, normed, tokens[t], t));
+        add(x, moe(w, c, l, normed, tokens[t], t, router_state));
       } else {
         add(x, ffn(
                    w, c.dense, [&](std::string_view p) { return names.dense(l, p); }, normed));

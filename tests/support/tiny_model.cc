@@ -178,6 +178,18 @@ ModelConfig tiny_duo_router() {
   return c;
 }
 
+ModelConfig tiny_recurrent() {
+  ModelConfig c = tiny_moe(Family::switchyard);
+  c.layers = 4;
+  c.dense.hidden = 48;
+  c.layer_is_moe = {true, false, true, true};
+  c.moe->router = routing::default_config(routing::Kind::recurrent);
+  c.moe->router.experts = 8;
+  c.moe->router.experts_per_token = 2;
+  c.moe->router.router_hidden = 12;
+  return c;
+}
+
 void write_tiny_model(FileSystem& fs, const std::string& directory, const ModelConfig& config,
                       std::uint64_t seed, DType dtype) {
   SWITCHYARD_CHECK(dtype == DType::f32 || dtype == DType::bf16);

@@ -24,6 +24,9 @@ ModelConfig tiny_switchyard();  // one dense and one MoE layer, sigmoid scores, 
 ModelConfig tiny_duo();  // two experts, 48 and 3 wide, chosen at random (Duo-LLM's first stage)
 ModelConfig tiny_duo_router();  // the same with a router for them (third stage)
 
+// Four layers, the second dense, the others with a recurrent router of state 12.
+ModelConfig tiny_recurrent();
+
 // config.json and model.safetensors in `directory` (created if needed), dtype f32 or bf16. Matrices
 // are normal with variance 1 / fan-in, norms near 1, biases small, so that logits stay of the order
 // of 1.

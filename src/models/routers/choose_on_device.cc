@@ -74,8 +74,9 @@ void check_finite(const torch::Tensor& logits) {
 bool can_choose_on_device(const routing::Config& config) {
   const bool sequential =
       config.capacity_factor > 0.0F && config.overflow == routing::Overflow::next_expert;
-  return (config.kind == routing::Kind::top_k || config.kind == routing::Kind::top_p) &&
-         !sequential;
+  const bool best_k =
+      config.kind == routing::Kind::top_k || config.kind == routing::Kind::recurrent;
+  return (best_k || config.kind == routing::Kind::top_p) && !sequential;
 }
 
 Choice choose_on_device(const routing::Config& config, const ChooseInputs& inputs,

@@ -1,6 +1,8 @@
 #include "models/routers/router.h"
 
 #include "base/check.h"
+#include "models/routers/hidden_routers.h"
+#include "routing/recurrent.h"
 
 namespace switchyard::models {
 
@@ -9,7 +11,11 @@ RouterImpl::RouterImpl(const routing::Config& config, std::int64_t width, double
   routing::validate(config);
   const std::int64_t outputs = routing::router_width(config);
   if (outputs == 0) return;
-  weight = register_parameter("weight", torch::randn({outputs, width}) * init_std, !config.frozen);
+  const auto add = [&](const char* name, std::int64_t rows, std::int64_t columns) {
+    return register_parameter(name, torch::randn({rows, columns}) * init_std, !config.frozen);
+  };
+  weight = add("weight", outputs, routing::router_input_width(config, static_cast<int>(width)));
+  if (config.router_hidden > 0) projection = add("projection", config.router_hidden, width);
   if (config.selection_bias) {
     selection_bias = register_buffer("selection_bias", torch::zeros({outputs}));
   }
@@ -17,6 +23,7 @@ RouterImpl::RouterImpl(const routing::Config& config, std::int64_t width, double
 
 torch::Tensor RouterImpl::score(const torch::Tensor& x, RouterState& /*state*/) {
   if (!weight.defined()) return {};
+  SWITCHYARD_CHECK(!projection.defined());  // make_router() would have made another class
   const auto type = x.scalar_type() == torch::kFloat64 ? torch::kFloat64 : torch::kFloat32;
   return torch::linear(x.to(type), weight.to(type));
 }
@@ -35,7 +42,16 @@ void RouterImpl::update_selection_bias(const torch::Tensor& counts, double rate)
   selection_bias.add_(rate * (load.mean() - load).sign());
 }
 
-Router make_router(const routing::Config& config, std::int64_t width, double init_std) {
+Router make_router(const routing::Config& config, std::int64_t width, RouterCell cell,
+                   double init_std) {
+  if (config.kind == routing::Kind::recurrent) {
+    return Router(std::shared_ptr<RouterImpl>(
+        std::make_shared<RecurrentRouterImpl>(config, width, std::move(cell), init_std)));
+  }
+  if (config.router_hidden > 0) {
+    return Router(
+        std::shared_ptr<RouterImpl>(std::make_shared<MlpRouterImpl>(config, width, init_std)));
+  }
   return Router(config, width, init_std);
 }
 

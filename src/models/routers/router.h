@@ -24,6 +24,8 @@
 
 #include "switchyard/routing.h"
 
+#include "models/routers/router_cell.h"
+
 namespace switchyard::models {
 
 // Twin of routing::State. A value; what crosses layers of one forward pass travels here and nowhere
@@ -102,7 +104,9 @@ class RouterImpl : public torch::nn::Module {
   // Logits [N, R] in fp32 (double for double x): x W^T. Undefined for kinds without router weights.
   virtual torch::Tensor score(const torch::Tensor& x, RouterState& state);
 
-  torch::Tensor weight;  // [R, D]; undefined for kinds without router weights; no grad when frozen
+  // Neither has a gradient when frozen.
+  torch::Tensor weight;      // [R, D], or [R, p] behind a projection; undefined for kinds without
+  torch::Tensor projection;  // [p, D]; undefined where the router is one matrix
   torch::Tensor selection_bias;  // [R] buffer; undefined unless Config::selection_bias
 
  private:
@@ -110,7 +114,9 @@ class RouterImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Router);
 
-Router make_router(const routing::Config& config, std::int64_t width, double init_std = 0.02);
+// `cell`: of the model, needed by recurrent kinds; null for others.
+Router make_router(const routing::Config& config, std::int64_t width, RouterCell cell = nullptr,
+                   double init_std = 0.02);
 
 // Throws Error when training could never move this router and nobody asked for that: no gradient
 // through the gate, no auxiliary loss, and not frozen. The trainer calls it before the first step.

@@ -12,8 +12,8 @@ void require_trainable(const routing::Config& config, const std::string& where) 
                        losses.importance_coefficient > 0 || losses.entropy_coefficient > 0 ||
                        losses.budget_coefficient > 0;
   const bool has_weights = routing::router_width(config) > 0;
-  const bool by_gate = routing::gate_has_gradient(
-      config.soft_training ? routing::soft_config(config) : config);
+  const bool by_gate =
+      routing::gate_has_gradient(config.soft_training ? routing::soft_config(config) : config);
   if (!has_weights || config.frozen || by_gate || by_loss) return;
   throw Error({.what = "the router would never be trained: its gate weights are constant and it "
                        "has no auxiliary loss",
