@@ -6,7 +6,7 @@
 namespace switchyard::cli {
 namespace {
 
-std::vector<std::string> expert_names(const MoeConfig& moe) {
+std::vector<std::string> names_of_experts(const MoeConfig& moe) {
   const std::vector<int>& widths = moe.expert_hidden;
   std::vector<std::string> names;
   for (int e = 0; e < moe.router.experts; ++e) {
@@ -29,7 +29,7 @@ RouteStatistics::RouteStatistics(const ModelConfig& config, std::vector<TokenCla
     : classes_(std::move(classes)), kept_tokens_(kept_tokens) {
   if (!config.moe) return;
   router_ = config.moe->router;
-  names_ = expert_names(*config.moe);
+  names_ = names_of_experts(*config.moe);
   has_nulls_ = router_.null_experts > 0 ||
                router_.probabilities.size() > static_cast<std::size_t>(router_.experts);
   for (int l = 0; l < config.layers; ++l) {

@@ -16,11 +16,9 @@ constexpr std::int64_t kWidth = 6, kHidden = 16, kExperts = 4, kItems = 9;
 
 struct Fixture {
   explicit Fixture(bool gated)
-      : ffn(kWidth, {.hidden = kHidden, .activation = Activation::gelu, .gated = gated}),
-        bank(kExperts, kWidth,
-             {.hidden = kHidden / kExperts, .activation = Activation::gelu, .gated = gated}),
+      : ffn(kWidth, FfnConfig{kHidden, Activation::gelu, gated}),
+        bank(kExperts, kWidth, FfnConfig{kHidden / kExperts, Activation::gelu, gated}),
         x(testing::random_tensor({kItems, kWidth}, 1)) {
-    const torch::NoGradGuard no_grad;
     if (gated) ffn->gate.copy_(testing::random_tensor({kHidden, kWidth}, 2));
     ffn->up.copy_(testing::random_tensor({kHidden, kWidth}, 3));
     ffn->down.copy_(testing::random_tensor({kWidth, kHidden}, 4));
@@ -70,7 +68,9 @@ TEST(SplitFfn, JoiningUndoesIt) {
     Fixture f(gated);
     const auto dense = join_experts({f.bank->in, f.bank->out}, gated);
     EXPECT_EQ(dense.gate.defined(), gated);
-    if (gated) EXPECT_TRUE(torch::equal(dense.gate, f.ffn->gate));
+    if (gated) {
+      EXPECT_TRUE(torch::equal(dense.gate, f.ffn->gate));
+    }
     EXPECT_TRUE(torch::equal(dense.up, f.ffn->up));
     EXPECT_TRUE(torch::equal(dense.down, f.ffn->down));
   }

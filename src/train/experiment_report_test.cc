@@ -126,10 +126,9 @@ TEST(ResultsMarkdown, ShowsWhatRunsAndAnalysisHave) {
   Experiment experiment;
   experiment.claims = {claim()};
   nlohmann::json results = results_json(experiment, both, false);
-  results["analysis"] = {{"tables",
-                          {{{"title", "Oracle"},
-                            {"columns", {"route", "loss"}},
-                            {"rows", {{"all big", 1.25}, {"none", nullptr}}}}}}};
+  results["analysis"] = nlohmann::json::parse(R"({"tables": [
+      {"title": "Oracle", "columns": ["route", "loss"], "rows": [["all big", 1.25], ["none", null]]}
+  ]})");
   const std::string table = results_markdown(results);
   EXPECT_THAT(table, HasSubstr("| bits a byte with K = | 9 | 10 |"));
   EXPECT_THAT(table, HasSubstr("| moe | 2.0000 | 1.6000 ± 0.1414 |"));

@@ -111,7 +111,7 @@ TEST(Recipe, ContradictionsAreNamed) {
                        const std::vector<std::string>& removed = {}) {
     return error_of([&] { parse_recipe(kMoe, "r.toml", overrides, removed); }).what;
   };
-  EXPECT_EQ(what({"train.tokens=5"}), "both steps and tokens are given");
+  EXPECT_EQ(what({"train.tokens=5"}), "the length of the training is given twice");
   EXPECT_EQ(what({"train.steps=0"}), "the length of the training is missing");
   EXPECT_EQ(what({"model.family=llama"}),
             "family llama has no experts, but there is a [router] section");

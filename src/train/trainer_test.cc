@@ -31,7 +31,8 @@ RunResult run(FileSystem& fs, const Recipe& recipe, bool resume = false) {
 std::vector<std::string> story(FileSystem& fs) {
   std::vector<std::string> lines;
   for (nlohmann::json line : read_log(fs, "run/log.jsonl")) {
-    for (const char* key : {"tokens_per_second", "gflops", "gemm_share", "gemm_gflops"})
+    for (const char* key :
+         {"milliseconds", "tokens_per_second", "gflops", "gemm_share", "gemm_gflops"})
       line.erase(key);
     lines.push_back(line.dump());
   }

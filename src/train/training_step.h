@@ -19,7 +19,7 @@ namespace switchyard::train {
 struct StepPlan {
   std::int64_t step = 0;  // finished before: names the random streams
   double lr = 0;
-  ScheduledValues router;  // in force instead of the routers' own
+  ScheduledValues router = {};  // in force instead of the routers' own
 };
 
 struct StepOutcome {

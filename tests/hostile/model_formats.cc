@@ -111,9 +111,7 @@ void read_model_config(std::string_view bytes) {
 std::vector<std::string> routing_config_seeds() {
   std::vector<std::string> seeds;
   for (const routing::Method& method : routing::methods()) {
-    routing::Config config;
-    config.kind = method.kind;
-    seeds.push_back(routing::to_json(config).dump());
+    seeds.push_back(routing::to_json(routing::default_config(method.kind)).dump());
   }
   return seeds;
 }

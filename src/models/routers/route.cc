@@ -61,6 +61,8 @@ RouterOutput route(const routing::Config& config, const torch::Tensor& given,
     out.null_count = count(null).sum().item<std::int64_t>();
     valid = valid.logical_and(~null);
     out.indices = out.indices.masked_fill(null, routing::kNoExpert);
+  } else if (!config.probabilities.empty()) {  // K is 1: no expert is the share for doing nothing
+    out.null_count = count(valid.logical_not()).sum().item<std::int64_t>();
   }
   out.weights = gate_weights(config, inputs, g, valid);
   if (choice.lost.defined()) {
