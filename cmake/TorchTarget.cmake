@@ -1,10 +1,6 @@
 # libtorch's headers take longer to compile than most files that include them, so all targets on top of it share one
 # precompiled header. A compiler accepts it only from a compilation with the same code generation flags: executables are
 # therefore compiled as position-independent code like the libraries, and linked as any other.
-#
-# These files' time is libtorch's and the kernels', not their own: -O1 halves what they take to compile. The vectorised loops of
-# -O3 stay, for the sums over items in models/expert_grouped.cc.
-set(SWITCHYARD_TORCH_OPTIONS $<$<CONFIG:Release>:-O1 -ftree-loop-vectorize -ftree-slp-vectorize>)
 
 # switchyard_torch_target(target): gives a library or test the shared precompiled header.
 function(switchyard_torch_target target)
@@ -20,6 +16,6 @@ function(switchyard_torch_target target)
       set_tests_properties(${target} PROPERTIES ENVIRONMENT OMP_NUM_THREADS=1)
     endif()
   endif()
-  target_compile_options(${target} PRIVATE "${SWITCHYARD_TORCH_OPTIONS}")
+  target_compile_options(${target} PRIVATE $<TARGET_PROPERTY:switchyard_torch_pch,COMPILE_OPTIONS>)
   target_precompile_headers(${target} REUSE_FROM switchyard_torch_pch)
 endfunction()
