@@ -63,6 +63,25 @@ void expect_same_end(FileSystem& fs, const RunResult& result, const std::string&
   EXPECT_EQ(story(fs), uninterrupted().lines) << when;
 }
 
+// Forward and twice that backward, with the K that each step had: 1, 1, 2, 2, ... 4.
+TEST(Trainer, CountsTheOperationsOfEveryStepOfASchedule) {
+  MemoryFileSystem fs;
+  put_text(fs);
+  const Recipe recipe = tiny_recipe(
+      {"model.family=switchyard", "router.experts_per_token=4", "output.best=false",
+       "schedule.experts_per_token={kind='linear', from=1, to=4}", "train.eval_every=0"});
+  const RunResult result = run(fs, recipe);
+  ModelConfig config = model_config(recipe, 280, std::nullopt);
+  double expected = 0;
+  for (int step = 0; step < 12; ++step) {
+    config.moe->router.experts_per_token =
+        whole_value_at(*recipe.schedules.experts_per_token, step, 12);
+    expected += 3.0 * 4 * 16 * static_cast<double>(config.flops_per_token(16));
+  }
+  EXPECT_DOUBLE_EQ(result.training_flops, expected);
+  EXPECT_LT(*result.training_experts_per_token, 3.5);
+}
+
 TEST(Trainer, StartsFromAnotherModelsWeights) {
   MemoryFileSystem fs;
   put_text(fs);
