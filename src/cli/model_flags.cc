@@ -53,8 +53,8 @@ void ModelFlags::add_to(CLI::App& app) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   auto* k = app.add_option("--experts-per-token", experts_per_token,
-                           "K experts a token instead of the model's own, or a list with one "
-                           "number a layer (8,8,4); changes the output")
+                           "K experts a token instead of the model's own (top_p: at most K), or a "
+                           "list with one number a layer (8,8,4); changes the output")
                 ->delimiter(',')
                 ->check(CLI::PositiveNumber);
   app.add_option("--flops-per-token", flops_per_token,

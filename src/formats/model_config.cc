@@ -279,7 +279,7 @@ std::uint64_t ModelConfig::moe_flops_per_token(int experts_per_token) const {
 
 int experts_for_flops(const ModelConfig& config, std::uint64_t budget) {
   const auto refuse = [](const std::string& what, const std::string& expected) {
-    throw Error({.what = what, .where = "FLOPs per token", .expected = expected, .fix = {}});
+    throw Error({.what = what, .where = "--flops-per-token", .expected = expected, .fix = {}});
   };
   if (!config.moe) refuse("the model has no experts to choose from", "a model with routed experts");
   const routing::Config& router = config.moe->router;

@@ -10,6 +10,7 @@
 
 #include "formats/weight_check.h"
 #include "models/checkpoint_io.h"
+#include "models/split_ffn.h"
 
 namespace switchyard::models {
 namespace {
@@ -61,9 +62,82 @@ torch::Tensor as_made(AdaptationSource& /*source*/, const ModelConfig& /*target*
   return {};
 }
 
+// Whether the gate weights of all E experts together are 1 whatever the logits, so that their mean
+// stands for their sum.
+bool weights_sum_to_one(const routing::Config& router) {
+  const bool weighs = router.gate == routing::Gate::probability;
+  const bool normalised = router.renormalize || router.softmax_after_selection ||
+                          router.score == routing::Score::softmax;
+  return router.scaling_factor == 1.0F &&
+         (router.gate == routing::Gate::uniform || (weighs && normalised));
+}
+
+bool is_ffn_part(const WeightPlace& place) {
+  return place.part == "gate" || place.part == "up" || place.part == "down";
+}
+
+void require_same_width(std::int64_t dense, std::int64_t experts, std::int64_t width,
+                        const WeightPlace& place) {
+  if (dense == experts * width) return;
+  throw Error({.what = fmt::format("a dense network of width {} is not {} experts of width {}",
+                                   dense, experts, width),
+               .where = place.name,
+               .expected = "experts that are together as wide as the dense network",
+               .fix = "change model.hidden or router.experts"});
+}
+
+// A dense network becomes experts (SMoE-Dropout, Chen 2023).
+bool is_expert_of_dense(const AdaptationSource& source, const ModelConfig& target,
+                        const WeightPlace& place) {
+  return place.expert >= 0 &&
+         !source.config().layer_is_moe[static_cast<std::size_t>(place.layer)] &&
+         source.has(source.names().dense(place.layer, place.part)) &&
+         weights_sum_to_one(target.moe->router);
+}
+
+torch::Tensor take_from_dense(AdaptationSource& source, const ModelConfig& target,
+                              const WeightPlace& place, const torch::Tensor& /*initial*/,
+                              const AdaptOptions& /*options*/) {
+  const auto dense = source.read(source.names().dense(place.layer, place.part));
+  const auto dimension = hidden_dimension(place.part);
+  const std::int64_t experts = target.moe->router.experts;
+  require_same_width(dense.size(dimension), experts,
+                     place.shape[static_cast<std::size_t>(dimension)], place);
+  return split_part(place.part, dense, place.expert, experts);
+}
+
+// Experts that all work on every item become a dense network; their router is not needed.
+bool is_dense_of_experts(const AdaptationSource& source, const ModelConfig& /*target*/,
+                         const WeightPlace& place) {
+  if (place.expert >= 0 || !is_ffn_part(place)) return false;
+  const ModelConfig& from = source.config();
+  if (!from.layer_is_moe[static_cast<std::size_t>(place.layer)]) return false;
+  const routing::Config& router = from.moe->router;
+  return router.experts_per_token == router.experts && router.null_experts == 0 &&
+         source.has(source.names().expert(place.layer, 0, place.part)) &&
+         weights_sum_to_one(router);
+}
+
+torch::Tensor join_experts(AdaptationSource& source, const ModelConfig& /*target*/,
+                           const WeightPlace& place, const torch::Tensor& /*initial*/,
+                           const AdaptOptions& /*options*/) {
+  std::vector<torch::Tensor> parts;
+  for (int e = 0; e < source.config().moe->router.experts; ++e) {
+    parts.push_back(source.read(source.names().expert(place.layer, e, place.part)));
+  }
+  const auto dimension = hidden_dimension(place.part);
+  require_same_width(place.shape[static_cast<std::size_t>(dimension)],
+                     static_cast<std::int64_t>(parts.size()), parts.front().size(dimension), place);
+  source.leave_out(source.names().router(place.layer));
+  source.leave_out(source.names().router_projection(place.layer));
+  return join_parts(place.part, parts);
+}
+
 constexpr WeightAdapter kAdapters[] = {
     {"router gets rows for null experts", is_router_without_nulls, add_null_rows},
     {"router of a layer that had none", is_new_router, as_made},
+    {"expert cut from a dense network", is_expert_of_dense, take_from_dense},
+    {"dense network joined from experts", is_dense_of_experts, join_experts},
 };
 
 // ---- Places -------------------------------------------------------------------------------------
@@ -104,6 +178,9 @@ void require_same_function(const ModelConfig& from, const ModelConfig& to,
                  .expected = "the same",
                  .fix = "change the recipe to the model's value"});
   };
+  const auto name_of = [](QkNorm norm) -> std::string_view {
+    return norm == QkNorm::none ? "none" : norm == QkNorm::full ? "full" : "per_head";
+  };
   const auto activation = [](const ModelConfig& c) {
     return static_cast<int>(c.moe ? c.moe->expert.activation : c.dense.activation);
   };
@@ -115,7 +192,7 @@ void require_same_function(const ModelConfig& from, const ModelConfig& to,
   require("head_dim", from.head_dim, to.head_dim);
   require("norm_epsilon", from.norm_epsilon, to.norm_epsilon);
   require("rope_theta", from.rope_theta, to.rope_theta);
-  require("kind of query-key norm", static_cast<int>(from.qk_norm), static_cast<int>(to.qk_norm));
+  require("qk_norm", name_of(from.qk_norm), name_of(to.qk_norm));
   require("activation", activation(from), activation(to));
 }
 
@@ -152,8 +229,13 @@ const std::vector<std::int64_t>& AdaptationSource::shape(const std::string& name
 
 torch::Tensor AdaptationSource::read(const std::string& name) {
   used_.insert(name);
-  const auto values = reader_.read_f32(name);
-  return torch::tensor(values).reshape(shape(name));
+  for (const auto& [known, tensor] : recent_) {
+    if (known == name) return tensor;
+  }
+  constexpr std::size_t kKept = 3;
+  if (recent_.size() == kKept) recent_.erase(recent_.begin());
+  recent_.emplace_back(name, torch::tensor(reader_.read_f32(name)).reshape(shape(name)));
+  return recent_.back().second;
 }
 
 std::vector<std::string> AdaptationSource::unused() const {

@@ -17,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <torch/types.h>
@@ -61,8 +62,10 @@ class AdaptationSource {
   const WeightNames& names() const { return names_; }
   bool has(const std::string& name) const { return reader_.has(name); }
   const std::vector<std::int64_t>& shape(const std::string& name) const;
-  // fp32; remembers that the weight was used.
+  // fp32, not to be written to; remembers that the weight was used.
   torch::Tensor read(const std::string& name);
+  // Says that the target does without this weight, which need not exist.
+  void leave_out(const std::string& name) { used_.insert(name); }
   // Weights of the source that nothing read, in the order of its config.
   std::vector<std::string> unused() const;
 
@@ -71,6 +74,8 @@ class AdaptationSource {
   WeightNames names_;
   SafetensorsReader reader_;
   std::set<std::string> used_;
+  // The weights read last: every expert that a dense network is split into reads the same three.
+  std::vector<std::pair<std::string, torch::Tensor>> recent_;
 };
 
 struct WeightAdapter {

@@ -86,6 +86,75 @@ TEST(AdaptWeights, CopiesNeedAMultipleOfTheExperts) {
   EXPECT_THAT(parts.fix, HasSubstr("train.null_init"));
 }
 
+// tiny_llama's dense network of width 48 as this many experts.
+ModelConfig split_llama(int experts, int k, routing::Gate gate = routing::Gate::uniform) {
+  auto config = tiny_llama();
+  config.family = Family::switchyard;
+  config.dense.hidden = 0;
+  config.layer_is_moe = {true, true};
+  config.moe.emplace();
+  config.moe->expert.hidden = 48 / experts;
+  config.moe->router.experts = experts;
+  config.moe->router.experts_per_token = k;
+  config.moe->router.frozen = true;
+  config.moe->router.softmax_after_selection = gate == routing::Gate::probability;
+  config.moe->router.gate = gate;
+  return config;
+}
+
+TEST(AdaptWeights, ADenseNetworkSplitIntoExpertsIsTheSameWhereAllWorkAndAnotherWhereFewDo) {
+  MemoryFileSystem fs;
+  write_tiny_model(fs, "base", tiny_llama());
+  const auto base = load_model(fs, "base");
+  const auto expected = logits_of(*base);
+  for (const int experts : {1, 4, 16}) {
+    Decoder model(split_llama(experts, experts), 9);
+    const auto lines = adapt_weights(fs, "base", model);
+    EXPECT_THAT(lines, ::testing::Contains("router of a layer that had none: 2 weights"));
+    EXPECT_THAT(lines, ::testing::Contains("expert cut from a dense network: " +
+                                           std::to_string(2 * 3 * experts) + " weights"));
+    EXPECT_LT((logits_of(model) - expected).abs().max().item<float>(), 1e-5F) << experts;
+  }
+  Decoder half(split_llama(4, 2), 9);
+  adapt_weights(fs, "base", half);
+  EXPECT_GT((logits_of(half) - expected).abs().max().item<float>(), 1e-3F);
+  // A random router of small logits weighs experts almost alike, but not quite.
+  Decoder weighed(split_llama(4, 4, routing::Gate::probability), 9);
+  adapt_weights(fs, "base", weighed);
+  const float off = (logits_of(weighed) - expected).abs().max().item<float>();
+  EXPECT_GT(off, 1e-5F);
+  EXPECT_LT(off, 0.2F * expected.abs().max().item<float>());
+}
+
+TEST(AdaptWeights, ExpertsThatAllWorkAreJoinedIntoTheDenseNetworkAgain) {
+  MemoryFileSystem fs;
+  write_tiny_model(fs, "experts", split_llama(4, 4));
+  const auto split = load_model(fs, "experts");
+  Decoder dense(tiny_llama(), 9);
+  EXPECT_THAT(adapt_weights(fs, "experts", dense),
+              ::testing::ElementsAre("dense network joined from experts: 6 weights"));
+  EXPECT_LT((logits_of(dense) - logits_of(*split)).abs().max().item<float>(), 1e-5F);
+  // Of experts that take turns there is no dense network.
+  write_tiny_model(fs, "turns", split_llama(4, 2));
+  EXPECT_THAT(error_of([&] { adapt_weights(fs, "turns", dense); }).where,
+              HasSubstr("mlp.gate_proj"));
+}
+
+TEST(AdaptWeights, ExpertsMustAddUpToTheDenseNetwork) {
+  MemoryFileSystem fs;
+  write_tiny_model(fs, "base", tiny_llama());
+  auto config = split_llama(4, 4);
+  config.moe->expert.hidden = 16;
+  Decoder wide(config, 9);
+  const auto parts = error_of([&] { adapt_weights(fs, "base", wide); });
+  EXPECT_EQ(parts.what, "a dense network of width 48 is not 4 experts of width 16");
+  EXPECT_THAT(parts.fix, HasSubstr("model.hidden"));
+  // Gate weights that do not sum to 1 would make another network.
+  config = split_llama(4, 4, routing::Gate::none);
+  Decoder sums(config, 9);
+  EXPECT_THAT(error_of([&] { adapt_weights(fs, "base", sums); }).where, HasSubstr("experts.0"));
+}
+
 TEST(AdaptWeights, WhatNoAdapterExplainsIsNamed) {
   MemoryFileSystem fs;
   write_tiny_model(fs, "base", tiny_mixtral());

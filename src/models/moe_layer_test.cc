@@ -67,6 +67,94 @@ TEST(MoeLayer, HasTheGradientOfFiniteDifferences) {
   }
 }
 
+// The routers of the methods, on this layer's experts.
+std::vector<std::pair<std::string, routing::Config>> method_routers() {
+  auto top_p = routing::default_config(routing::Kind::top_p);
+  top_p.experts_per_token = kExperts;
+  top_p.threshold = 0.7F;
+  top_p.losses.balance_coefficient = 0.01F;
+  top_p.losses.entropy_coefficient = 0.01F;
+  auto sigmoid = routing::default_config(routing::Kind::sigmoid_threshold);
+  sigmoid.experts_per_token = kExperts;
+  sigmoid.min_experts_per_token = 0;
+  std::vector<std::pair<std::string, routing::Config>> out{
+      {"top p", top_p},
+      {"sigmoid threshold", sigmoid},
+      {"null experts",
+       {.experts_per_token = 3, .null_experts = 4, .losses = {.balance_coefficient = 0.02F}}},
+      {"two layers", {.router_hidden = 5}},
+      {"frozen", {.experts_per_token = 3, .softmax_after_selection = true, .frozen = true}}};
+  for (auto& [name, router] : out) router.experts = kExperts;
+  return out;
+}
+
+TEST(MoeLayer, EveryMethodHasTheGradientOfFiniteDifferencesWithItsLosses) {
+  for (const auto& [name, router] : method_routers()) {
+    auto config = small_config();
+    config.router = router;
+    auto layer = make_layer(config, torch::kFloat64);
+    auto x = random_tensor({2, 3, kWidth}, 1, torch::kFloat64).requires_grad_();
+    std::vector<torch::Tensor> leaves{x};
+    for (const auto& parameter : layer->parameters()) {
+      if (parameter.requires_grad()) leaves.push_back(parameter);
+    }
+    for (const auto path : {ComputePath::naive, ComputePath::grouped, ComputePath::masked_dense}) {
+      const auto forward = [&] {
+        ForwardContext context;
+        context.path = path;
+        const auto y = layer->forward(x, tokens(2, 3), context);
+        const auto loss = context.total_loss();
+        return loss.defined() ? y + loss : y;
+      };
+      EXPECT_LT(gradient_error(leaves, forward), 1e-6) << name << ", " << path_name(path);
+    }
+  }
+}
+
+TEST(MoeLayer, ExpertsThatNobodyTookGetExactlyZeroGradientAndTheRouterAllOfIt) {
+  auto config = small_config();
+  config.router = method_routers()[0].second;
+  config.router.losses = {};
+  config.router.threshold = 0.01F;  // one expert an item
+  for (const auto path : {ComputePath::naive, ComputePath::grouped, ComputePath::masked_dense}) {
+    auto layer = make_layer(config);
+    ForwardContext context;
+    context.path = path;
+    // One item takes one expert.
+    layer->forward(random_tensor({1, 1, kWidth}, 3), tokens(1, 1), context)
+        .square()
+        .sum()
+        .backward();
+    const auto taken = context.routes[0].indices[0][0].item<std::int64_t>();
+    for (std::int64_t e = 0; e < kExperts; ++e) {
+      const auto in = layer->experts->in.grad()[e].abs().max().item<float>();
+      const auto out = layer->experts->out.grad()[e].abs().max().item<float>();
+      EXPECT_EQ(in > 0, e == taken) << path_name(path);
+      EXPECT_EQ(out > 0, e == taken) << path_name(path);
+    }
+    const auto rows = std::get<0>(layer->router->weight.grad().abs().max(1));
+    EXPECT_GT(rows.min().item<float>(), 0.0F) << path_name(path);
+  }
+}
+
+TEST(MoeLayer, AnItemWithNullExpertsOnlyAddsExactlyZero) {
+  auto config = small_config();
+  config.router.experts_per_token = 2;
+  config.router.null_experts = 2;
+  for (const auto path : {ComputePath::naive, ComputePath::grouped, ComputePath::masked_dense}) {
+    auto layer = make_layer(config);
+    const torch::NoGradGuard no_grad;
+    layer->router->weight.narrow(0, kExperts, 2).fill_(0);
+    layer->router->weight.narrow(0, 0, kExperts).fill_(-1);
+    const auto x = random_tensor({1, 4, kWidth}, 5).abs();  // all experts' logits are negative
+    ForwardContext context;
+    context.path = path;
+    const auto y = layer->forward(x, tokens(1, 4), context);
+    EXPECT_TRUE(y.equal(torch::zeros_like(y))) << path_name(path);
+    EXPECT_EQ(context.routes[0].null_count, 8);
+  }
+}
+
 TEST(MoeLayer, ReportsItsRouteAndLosses) {
   auto config = small_config();
   config.router.losses.balance_coefficient = 0.01F;

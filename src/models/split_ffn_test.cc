@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <utility>
+#include <vector>
 
 #include "switchyard/error.h"
 
@@ -22,9 +24,11 @@ struct Fixture {
     if (gated) ffn->gate.copy_(testing::random_tensor({kHidden, kWidth}, 2));
     ffn->up.copy_(testing::random_tensor({kHidden, kWidth}, 3));
     ffn->down.copy_(testing::random_tensor({kWidth, kHidden}, 4));
-    const auto split = split_ffn({ffn->gate, ffn->up, ffn->down}, kExperts);
-    bank->in.copy_(split.in);
-    bank->out.copy_(split.out);
+    for (std::int64_t e = 0; e < kExperts; ++e) {
+      if (gated) bank->gate(e).copy_(split_part("gate", ffn->gate, e, kExperts));
+      bank->up(e).copy_(split_part("up", ffn->up, e, kExperts));
+      bank->down(e).copy_(split_part("down", ffn->down, e, kExperts));
+    }
   }
 
   // The mean of these experts' outputs.
@@ -64,22 +68,22 @@ TEST(SplitFfn, TheMeanOverAllPairsOfExpertsIsTheDenseNetwork) {
 }
 
 TEST(SplitFfn, JoiningUndoesIt) {
-  for (const bool gated : {true, false}) {
-    Fixture f(gated);
-    const auto dense = join_experts({f.bank->in, f.bank->out}, gated);
-    EXPECT_EQ(dense.gate.defined(), gated);
-    if (gated) {
-      EXPECT_TRUE(torch::equal(dense.gate, f.ffn->gate));
+  Fixture f(true);
+  for (const auto& [part, dense] : {std::pair<const char*, torch::Tensor>{"gate", f.ffn->gate},
+                                    {"up", f.ffn->up},
+                                    {"down", f.ffn->down}}) {
+    std::vector<torch::Tensor> parts;
+    for (std::int64_t e = 0; e < kExperts; ++e) {
+      parts.push_back(split_part(part, dense, e, kExperts));
     }
-    EXPECT_TRUE(torch::equal(dense.up, f.ffn->up));
-    EXPECT_TRUE(torch::equal(dense.down, f.ffn->down));
+    EXPECT_TRUE(torch::equal(join_parts(part, parts), dense)) << part;
   }
 }
 
 TEST(SplitFfn, AWidthThatDoesNotDivideIsRefused) {
   Fixture f(true);
   try {
-    split_ffn({f.ffn->gate, f.ffn->up, f.ffn->down}, 3);
+    split_part("up", f.ffn->up, 0, 3);
     FAIL();
   } catch (const Error& error) {
     EXPECT_THAT(error.parts().what, ::testing::HasSubstr("16 cannot be split into 3"));

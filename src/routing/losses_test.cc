@@ -123,6 +123,47 @@ TEST(Losses, BalanceOfTopPIsTheMeanNumberOfExperts) {
               16.0, 1e-3);
 }
 
+// Item n prefers expert n mod E, then the next: a circle, so that every expert is taken alike while
+// each item's probabilities are far from uniform.
+std::vector<float> circle(std::size_t items, std::size_t outputs, float slope) {
+  std::vector<float> logits;
+  for (std::size_t n = 0; n < items; ++n) {
+    for (std::size_t e = 0; e < outputs; ++e) {
+      logits.push_back(-slope * static_cast<float>((e + outputs - n % outputs) % outputs));
+    }
+  }
+  return logits;
+}
+
+TEST(Losses, BalanceOfTopPIsTheMeanNumberOfExpertsAlsoWhereOnlyTheLoadIsUniform) {
+  Config config = default_config(Kind::top_p);
+  config.experts = config.experts_per_token = 8;
+  config.threshold = 0.8F;
+  const auto logits = circle(24, 8, 0.5F);
+  State state;
+  const auto decision = route(config, {.logits = logits, .items = 24}, state);
+  EXPECT_GT(decision.assignments(), 24U);
+  EXPECT_NEAR(terms(config, logits).balance, static_cast<double>(decision.assignments()) / 24,
+              1e-5);
+}
+
+TEST(Losses, BalanceWithNullExpertsIsKWhereEveryOutputIsTakenAlike) {
+  for (const int k : {3, 10}) {  // within E and above
+    for (const auto rule :
+         {LossConfig::NullBalance::averaged, LossConfig::NullBalance::individual}) {
+      const Config config{.experts = 8,
+                          .experts_per_token = k,
+                          .null_experts = 8,
+                          .losses = {.fraction = Fraction::per_item, .null_balance = rule}};
+      const auto logits = circle(32, 16, 0.3F);
+      State state;
+      const auto decision = route(config, {.logits = logits, .items = 32}, state);
+      EXPECT_EQ(decision.assignments(), 32U * static_cast<unsigned>(k) * 8 / 16);
+      EXPECT_NEAR(router_losses(config, logits, decision).balance, k, 1e-5);
+    }
+  }
+}
+
 TEST(Losses, TotalAppliesTheCoefficients) {
   const LossTerms t{.balance = 2.0, .z = 3.0, .importance = 5.0, .entropy = 4.0};
   EXPECT_NEAR(t.total({.balance_coefficient = 0.5F,

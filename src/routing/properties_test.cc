@@ -41,6 +41,7 @@ std::vector<testing::ConfigCase> every_kind() {
   auto cases = testing::top_k_variants(kExperts, 2);
   for (auto& c : testing::top_p_variants(kExperts)) cases.push_back(c);
   for (auto& c : testing::sigmoid_threshold_variants(kExperts)) cases.push_back(c);
+  for (auto& c : testing::recurrent_variants(kExperts, 2)) cases.push_back(c);
   for (auto& c : testing::expert_choice_variants(kExperts, 2)) cases.push_back(c);
   cases.push_back({"hash", {.kind = Kind::hash, .experts = kExperts, .experts_per_token = 2}});
   cases.push_back({"random", {.kind = Kind::random, .experts = kExperts, .experts_per_token = 2}});

@@ -70,6 +70,29 @@ TEST(TopP, AThresholdOfOneTakesEveryExpertEvenWhereOneHasItAll) {
   }
 }
 
+TEST(TopP, AThresholdOfOneIsTheDenseMixtureWeighedByTheProbabilities) {
+  const auto logits = testing::random_logits(10, 16, 8, 2.0F);
+  const auto probs = router_probs(Score::softmax, logits, 10);
+  const auto decision = route_logits(top_p(16, 1.0F), logits);
+  for (std::size_t a = 0; a < decision.assignments(); ++a) {
+    EXPECT_NEAR(decision.weight[a],
+                probs[a / 16 * 16 + static_cast<std::size_t>(decision.expert[a])], 1e-7);
+  }
+}
+
+// What is taken beyond the sum that reaches the threshold is at most the last expert's share.
+TEST(TopP, TheSumExceedsTheThresholdByLessThanTheLastWeight) {
+  const auto logits = testing::random_logits(500, 16, 9, 0.64F);
+  const auto decision = route_logits(top_p(16, 0.4F), logits);
+  for (std::size_t n = 0; n < 500; ++n) {
+    const auto weights =
+        std::span(decision.weight).subspan(decision.offsets[n], taken(decision, n));
+    const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
+    EXPECT_GE(sum, 0.4 - 1e-6);
+    EXPECT_LT(sum, 0.4 + weights.back() + 1e-6);
+  }
+}
+
 TEST(TopP, TheSmallestSetThatReachesTheThreshold) {
   for (const float p : {0.05F, 0.2F, 0.4F, 0.7F, 0.95F}) {
     const auto logits = testing::random_logits(200, 16, 3, 1.5F);

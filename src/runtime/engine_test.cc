@@ -5,7 +5,9 @@
 #include <functional>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "switchyard/expert_pack.h"
@@ -79,6 +81,16 @@ std::vector<NamedConfig> all_configs() {
              r = routing::default_config(routing::Kind::top_p);
              r.experts_per_token = r.experts;
              r.threshold = 0.5F;
+           })},
+          {"sigmoid_threshold", with_router([](routing::Config& r) {
+             r = routing::default_config(routing::Kind::sigmoid_threshold);
+             r.experts_per_token = r.experts;
+             r.min_experts_per_token = 0;
+           })},
+          {"frozen", with_router([](routing::Config& r) {
+             r.experts_per_token = 5;
+             r.frozen = true;
+             r.softmax_after_selection = true;
            })},
           // Some tokens skip the layer.
           {"null_experts", with_router([](routing::Config& r) { r.null_experts = 8; })},
@@ -160,9 +172,9 @@ TEST_F(EngineTest, BudgetPolicyPrefetchThreadsAndBatchSizeDoNotChangeABit) {
   }
 }
 
-TEST_F(EngineTest, RoutersWithAVariableNumberOfExpertsGiveTheSameBitsUnderEveryBudget) {
+TEST_F(EngineTest, RoutersOfEveryKindGiveTheSameBitsUnderEveryBudget) {
   for (const NamedConfig& c : all_configs()) {
-    if (!c.name.starts_with("top_p") && !c.name.starts_with("null")) continue;
+    if (!c.config.moe || c.config.family != Family::switchyard) continue;
     const std::string path = write(c.config);
     const auto tokens = some_tokens(c.config.vocab, 40);
     const auto expected = all_logits(path, tokens);
@@ -193,13 +205,55 @@ TEST_F(EngineTest, NullExpertsReadNothing) {
   }};
   for (const std::int32_t& t : tokens) {
     const StepInput input{.session = &session, .tokens = {&t, 1}};
+    const std::uint64_t before = model->expert_stats().bytes_read, chosen_before = chosen;
     engine.step(std::span(&input, 1), options);
+    if (chosen == chosen_before) {
+      EXPECT_EQ(model->expert_stats().bytes_read, before);
+    }
   }
   EXPECT_EQ(chosen + nulls, 60U);
   EXPECT_GT(nulls, 5U);
   EXPECT_GT(chosen, 5U);
   const experts::CacheStats stats = model->expert_stats();
   EXPECT_EQ(stats.hits + stats.misses + stats.late_hits, chosen);
+}
+
+// What every step reads and computes is what its routes say: an expert's bytes once for all tokens
+// of the step that chose it, nothing for null experts and skips.
+TEST_F(EngineTest, BytesReadAreThoseOfTheExpertsThatTheRoutesName) {
+  for (const NamedConfig& c : all_configs()) {
+    if (!c.config.moe || c.config.family != Family::switchyard) continue;
+    // Room for the experts of one layer at the least; LRU over two layers or more forgets.
+    const auto model =
+        Model::open(fs_, write(c.config), {.expert_share = 1.0, .prefetch = Prefetch::off});
+    Engine engine(model, {.threads = 1});
+    Session session = engine.new_session();
+    const auto tokens = some_tokens(96, 40);
+    std::set<std::pair<int, std::int32_t>> named;
+    std::uint64_t uses = 0, chosen = 0, nulls = 0;
+    const StepOptions options{.on_route = [&](const RouteRecord& r) {
+      std::set<std::int32_t> of_step;
+      for (const std::int32_t e : r.decision->expert) {
+        named.insert({r.layer, e});
+        of_step.insert(e);
+      }
+      uses += of_step.size();
+      chosen += r.decision->assignments();
+      nulls += r.decision->null_count;
+    }};
+    for (std::size_t at = 0; at < tokens.size(); at += 4) {
+      const StepInput input{.session = &session, .tokens = std::span(tokens).subspan(at, 4)};
+      engine.step(std::span(&input, 1), options);
+    }
+    const experts::CacheStats stats = model->expert_stats();
+    EXPECT_EQ(stats.hits + stats.misses + stats.late_hits, uses) << c.name;
+    EXPECT_EQ(stats.misses, named.size()) << c.name;  // each expert is read once, when first named
+    if (c.name.starts_with("null")) {
+      const auto k = static_cast<std::uint64_t>(c.config.moe->router.experts_per_token);
+      EXPECT_EQ(chosen + nulls, tokens.size() * k) << c.name;
+      EXPECT_GT(nulls, 0U) << c.name;
+    }
+  }
 }
 
 TEST_F(EngineTest, ReadsTheSameFromAPackAndInPlaceAndWithEitherReader) {
@@ -407,6 +461,33 @@ TEST_F(EngineTest, ExpertsPerTokenAreThoseOfTheOption) {
                 assignments.push_back(r.decision->assignments());
               }});
   EXPECT_EQ(assignments, (std::vector<std::size_t>{12 * 3, 12 * 6}));
+}
+
+// A limit where the router itself decides, choices among all outputs where some are null.
+TEST_F(EngineTest, ExpertsPerTokenLimitsTopPAndCountsNullExperts) {
+  const auto tokens = some_tokens(96, 30);
+  for (const NamedConfig& c : all_configs()) {
+    const bool top_p = c.name == "top_p";
+    if (!top_p && c.name != "null_experts") continue;
+    const std::string path = write(c.config);
+    const auto model = Model::open(fs_, path, {.experts_per_token = {3}});
+    Engine engine(model, {.threads = 1});
+    Session session = engine.new_session();
+    const StepInput input{.session = &session, .tokens = tokens};
+    engine.step(std::span(&input, 1), {.on_route = [&](const RouteRecord& r) {
+                  std::uint32_t most = 0;
+                  for (std::size_t n = 0; n < r.decision->items(); ++n) {
+                    most = std::max(most, r.decision->offsets[n + 1] - r.decision->offsets[n]);
+                  }
+                  EXPECT_LE(most, 3U) << c.name;
+                  EXPECT_EQ(r.decision->assignments() + r.decision->null_count,
+                            top_p ? r.decision->assignments() : 30U * 3);
+                }});
+    ModelConfig same = c.config;
+    same.moe->router.experts_per_token = 3;
+    EXPECT_EQ(all_logits(path, tokens, {.experts_per_token = {3}}), all_logits(write(same), tokens))
+        << c.name;
+  }
 }
 
 TEST_F(EngineTest, ExpertsPerTokenThatMakeNoSenseAreRefused) {

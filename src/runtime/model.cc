@@ -53,10 +53,12 @@ std::vector<int> choose_experts_per_token(ModelConfig& config, const ModelOption
   routing::Config& router = config.moe->router;
   std::vector<int> chosen(layers, router.experts_per_token);
   if (!wanted.empty()) {
-    if (router.kind != routing::Kind::top_k && router.kind != routing::Kind::recurrent) {
-      throw refuse("routing '" + std::string(routing::method(router.kind).name) +
-                       "' does not take its K best experts",
-                   "a model with a top_k or recurrent router");
+    // Where the router itself decides on the number (top_p), K is the most it may take.
+    const routing::Method& method = routing::method(router.kind);
+    if (!method.k_is_limit && router.kind != routing::Kind::top_k &&
+        router.kind != routing::Kind::recurrent) {
+      throw refuse("routing '" + std::string(method.name) + "' does not take its K best experts",
+                   "a model with a top_k, recurrent, top_p or sigmoid_threshold router");
     }
     if (wanted.size() != 1 && wanted.size() != layers) {
       throw refuse(std::to_string(wanted.size()) + " numbers of experts",

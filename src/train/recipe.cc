@@ -23,6 +23,7 @@ const std::vector<std::string> kFamilies = {"llama", "mixtral", "olmoe", "switch
 constexpr Family kFamilyValues[] = {Family::llama, Family::mixtral, Family::olmoe,
                                     Family::switchyard};
 const std::vector<std::string> kActivations = {"silu", "gelu", "gelu_tanh", "relu"};
+const std::vector<std::string> kQkNorms = {"none", "full", "per_head"};
 const std::vector<std::string> kOptimizers = {"adamw", "adam", "sgd"};
 const std::vector<std::string> kValueSchedules = {"linear", "cosine", "exponential", "multi_step",
                                                   "points"};
@@ -47,6 +48,8 @@ int family_index(Family family) {
                .fix = ""});
 }
 
+QkNorm qk_norm_of(Family family) { return family == Family::olmoe ? QkNorm::full : QkNorm::none; }
+
 ModelRecipe read_model(const TomlDocument& document) {
   TomlReader in(document, "model");
   ModelRecipe out;
@@ -63,6 +66,15 @@ ModelRecipe read_model(const TomlDocument& document) {
   choose(in, "activation", kActivations, out.activation);
   in.get("gated", out.gated);
   in.get("tied_embeddings", out.tied_embeddings);
+  out.qk_norm = qk_norm_of(out.family);
+  choose(in, "qk_norm", kQkNorms, out.qk_norm);
+  if (out.family != Family::switchyard && out.qk_norm != qk_norm_of(out.family)) {
+    throw Error({.what = fmt::format("family {} has other query-key norms",
+                                     kFamilies[static_cast<std::size_t>(family)]),
+                 .where = in.where("qk_norm"),
+                 .expected = kQkNorms[static_cast<std::size_t>(qk_norm_of(out.family))],
+                 .fix = "use family switchyard"});
+  }
   in.get("norm_epsilon", out.norm_epsilon, 0.0, 1.0);
   in.get("rope_theta", out.rope_theta, 1.0, 1e12);
   in.get("context", out.context, 0, 1 << 24);
@@ -393,6 +405,9 @@ std::string to_toml(const Recipe& recipe) {
   out.put("activation", kActivations[static_cast<int>(model.activation)]);
   out.put("gated", model.gated);
   out.put("tied_embeddings", model.tied_embeddings);
+  if (model.qk_norm != qk_norm_of(model.family)) {
+    out.put("qk_norm", kQkNorms[static_cast<std::size_t>(model.qk_norm)]);
+  }
   out.put("norm_epsilon", model.norm_epsilon);
   out.put("rope_theta", model.rope_theta);
   out.put("context", model.context);
@@ -480,7 +495,7 @@ ModelConfig model_config(const Recipe& recipe, int vocab, std::optional<std::int
   out.norm_epsilon = static_cast<float>(in.norm_epsilon);
   out.rope_theta = static_cast<float>(in.rope_theta);
   out.tied_embeddings = in.tied_embeddings;
-  out.qk_norm = in.family == Family::olmoe ? QkNorm::full : QkNorm::none;
+  out.qk_norm = in.qk_norm;
   const FfnConfig ffn = {.hidden = in.hidden, .activation = in.activation, .gated = in.gated};
   if (recipe.router) {
     out.moe = MoeConfig{

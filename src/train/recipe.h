@@ -29,6 +29,7 @@ struct ModelRecipe {
   Activation activation = Activation::silu;
   bool gated = true;  // false: down(act(up(x))), two matrices; family switchyard only
   bool tied_embeddings = true;
+  QkNorm qk_norm = QkNorm::full;  // the family's where not given; another in switchyard only
   double norm_epsilon = 1e-5;
   double rope_theta = 10000.0;
   int context = 0;       // 0: [data] sequence

@@ -106,6 +106,24 @@ TEST(Recipe, UnknownSectionKeyAndKnob) {
   EXPECT_NE((knob.where + knob.what).find("[router]"), std::string::npos);
 }
 
+TEST(Recipe, QueryKeyNormsAreTheFamilysUnlessSaidOtherwiseInOurs) {
+  const auto norm_of = [](const std::vector<std::string>& overrides) {
+    return model_config(parse_recipe(kMoe, "r.toml", overrides), 500, 3).qk_norm;
+  };
+  EXPECT_EQ(norm_of({"model.family=olmoe"}), QkNorm::full);
+  EXPECT_EQ(norm_of({"model.family=mixtral"}), QkNorm::none);
+  EXPECT_EQ(norm_of({"model.family=switchyard"}), QkNorm::none);
+  const std::vector<std::string> own = {"model.family=switchyard", "model.qk_norm=full"};
+  EXPECT_EQ(norm_of(own), QkNorm::full);
+  const Recipe recipe = parse_recipe(kMoe, "r.toml", own);
+  EXPECT_EQ(parse_recipe(to_toml(recipe), "r.toml"), recipe);
+  const auto parts = error_of([] {
+    parse_recipe(kMoe, "r.toml", {"model.family=mixtral", "model.qk_norm=per_head"});
+  });
+  EXPECT_EQ(parts.what, "family mixtral has other query-key norms");
+  EXPECT_EQ(parts.expected, "none");
+}
+
 TEST(Recipe, ContradictionsAreNamed) {
   const auto what = [](const std::vector<std::string>& overrides,
                        const std::vector<std::string>& removed = {}) {

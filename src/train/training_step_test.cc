@@ -104,6 +104,52 @@ TEST(TrainingStep, Bf16FollowsFp32) {
     EXPECT_NE(tensor.value.scalar_type(), torch::kBFloat16);
 }
 
+// What SMoE-Dropout rests on: routers that are saved but never trained.
+TEST(TrainingStep, FrozenRoutersKeepTheirBitsAndAreSaved) {
+  for (const char* optimizer : {"adamw", "adam", "sgd"}) {
+    TrainableModel model = make(tiny_recipe({"router.frozen=true", "model.family=switchyard",
+                                             std::string("train.optimizer=") + optimizer}));
+    std::vector<torch::Tensor> before;
+    for (const auto& layer : model.master().layers) {
+      before.push_back(layer->moe->router->weight.clone());
+    }
+    const auto experts = model.master().layers[0]->moe->experts->out.clone();
+    for (int step = 0; step < 5; ++step) model.step({ids(4)}, {.step = step, .lr = 0.1});
+    EXPECT_FALSE(model.master().layers[0]->moe->experts->out.equal(experts));
+    for (std::size_t l = 0; l < before.size(); ++l) {
+      const auto& weight = model.master().layers[l]->moe->router->weight;
+      EXPECT_TRUE(weight.equal(before[l])) << optimizer;
+      EXPECT_FALSE(weight.grad().defined());
+    }
+    int saved = 0;
+    for (const auto& tensor : model.weights()) saved += tensor.value.equal(before[0]) ? 1 : 0;
+    EXPECT_EQ(saved, 1) << "once as a weight, and no moments";
+  }
+}
+
+TEST(TrainingStep, ScheduledValuesHoldInAllLayersForTheStepTheyAreGivenTo) {
+  const Recipe recipe = tiny_recipe({"router.losses={ balance_coefficient = 0.01 }"});
+  TrainableModel model = make(recipe);
+  for (const int k : {4, 1, 3}) {
+    ScheduledValues values;
+    values.experts_per_token = k;
+    model.step({ids(4)}, {.step = 0, .lr = 0.0, .router = values});
+    EXPECT_EQ(model.routers().summary().experts_per_token_by_layer,
+              (std::vector<double>{1.0 * k, 1.0 * k}));
+  }
+  model.step({ids(4)}, {.step = 0, .lr = 0.0});
+  EXPECT_EQ(model.routers().summary().experts_per_token, 2.0);
+
+  const double own = model.step({ids(4)}, {.step = 0, .lr = 0.0}).router_loss;
+  EXPECT_GT(own, 0.0);
+  for (const double factor : {10.0, 0.005}) {
+    ScheduledValues values;
+    values.balance_coefficient = 0.01 * factor;
+    const double loss = model.step({ids(4)}, {.step = 0, .lr = 0.0, .router = values}).router_loss;
+    EXPECT_NEAR(loss, own * factor, 1e-6 * own * factor + 1e-9);
+  }
+}
+
 TEST(TrainingStep, RoutersAreWatched) {
   TrainableModel model = make(tiny_recipe());
   model.step({ids(4)}, {.step = 0, .lr = 0.01});

@@ -25,18 +25,29 @@ TEST(Tree, EveryRecipeReads) {
 TEST(Tree, EveryExperimentReadsAndItsReadmeShowsItsResults) {
   FileSystem& fs = real_file_system();
   int experiments = 0;
+  int on_gpu = 0;
   for (const std::string& name : fs.list(kRoot + "/papers")) {
     const std::string home = kRoot + "/papers/" + name;
     if (!fs.exists(home + "/experiment.toml")) continue;
     ++experiments;
-    EXPECT_NO_THROW(load_experiment(fs, home + "/experiment.toml")) << name;
+    const Experiment experiment = load_experiment(fs, home + "/experiment.toml");
+    for (const auto& [preset, overrides] : experiment.presets) {
+      for (const Arm& arm : experiment.arms) {
+        const Recipe own = arm_recipe(fs, experiment, arm, 1, {});
+        const Recipe other = arm_recipe(fs, experiment, arm, 1, overrides.of(arm.name));
+        EXPECT_GT(model_config(other, 300, 0).parameters(), model_config(own, 300, 0).parameters())
+            << name << ", arm " << arm.name << ", preset " << preset;
+      }
+    }
+    on_gpu += experiment.presets.contains("gpu") ? 1 : 0;
     if (!fs.exists(home + "/results.json")) continue;
     const std::string readme = read_file(fs, home + "/README.md");
     const nlohmann::json results = nlohmann::json::parse(read_file(fs, home + "/results.json"));
     EXPECT_EQ(with_results(readme, results_markdown(results), home), readme)
         << name << ": the table is not that of results.json; run reproduce with --update-readme";
   }
-  EXPECT_GE(experiments, 1);
+  EXPECT_GE(experiments, 6);
+  EXPECT_GE(on_gpu, 5);
 }
 
 }  // namespace

@@ -52,6 +52,14 @@ routing::Config top_p_router() {
   return router;
 }
 
+// Some items take no expert.
+routing::Config sigmoid_router() {
+  auto router = routing::default_config(routing::Kind::sigmoid_threshold);
+  router.experts_per_token = 8;
+  router.min_experts_per_token = 0;
+  return router;
+}
+
 ModelConfig recurrent(routing::Cell cell, routing::StatePassing passing) {
   auto config = tiny_recurrent();
   config.moe->router.cell = cell;
@@ -81,6 +89,7 @@ std::vector<Case> cases() {
       {"hash", with_kind(routing::Kind::hash)},
       {"random", with_kind(routing::Kind::random)},
       {"top_p", with_router(top_p_router())},
+      {"sigmoid_threshold", with_router(sigmoid_router())},
       {"null_experts", with_router({.experts_per_token = 3, .null_experts = 8})},
       {"null_experts_above_e", with_router({.experts_per_token = 10,
                                             .null_experts = 12,

@@ -29,6 +29,12 @@ torch::Tensor spread_logits(std::int64_t items, std::int64_t experts) {
          0.05 * torch::rand({items, experts}, torch::kFloat64);
 }
 
+// The same for a config: wide enough that some sigmoids pass a high threshold.
+torch::Tensor spread_logits(std::int64_t items, const Config& config) {
+  const double width = config.kind == Kind::sigmoid_threshold ? 3.0 : 1.0;
+  return width * spread_logits(items, routing::router_width(config));
+}
+
 RouterOutput twin(const Config& config, const torch::Tensor& logits) {
   RouterState state;
   const auto bias =
@@ -68,6 +74,8 @@ TEST(RoutingGradient, WeightsOfEveryVariantMatchFiniteDifferences) {
   auto cases = routing::testing::top_k_variants(8, 3);
   for (auto& c : routing::testing::top_p_variants(8)) cases.push_back(c);
   for (auto& c : routing::testing::null_expert_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::sigmoid_threshold_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::recurrent_variants(8, 3)) cases.push_back(c);
   for (auto& c : routing::testing::expert_choice_variants(8, 3)) cases.push_back(c);
   for (const auto& c : cases) {
     // Modes that are constant forward have no finite difference; they are tested below.
@@ -78,7 +86,7 @@ TEST(RoutingGradient, WeightsOfEveryVariantMatchFiniteDifferences) {
     const auto f = [&](const torch::Tensor& logits) {
       return probe(twin(c.config, logits).weights);
     };
-    EXPECT_LT(gradient_error(f, spread_logits(5, routing::router_width(c.config))), 1e-6) << c.name;
+    EXPECT_LT(gradient_error(f, spread_logits(5, c.config)), 1e-6) << c.name;
   }
 }
 
@@ -97,6 +105,54 @@ TEST(RoutingGradient, EveryLossMatchesFiniteDifferences) {
       EXPECT_LT(gradient_error(f, spread_logits(5, 8)), 1e-6);
     }
   }
+}
+
+TEST(RoutingGradient, EveryLossOfEveryMethodMatchesFiniteDifferences) {
+  auto cases = routing::testing::top_p_variants(8);
+  for (auto& c : routing::testing::null_expert_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::sigmoid_threshold_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::recurrent_variants(8, 3)) cases.push_back(c);
+  for (auto& c : cases) {
+    auto& losses = c.config.losses;
+    losses.balance_coefficient = losses.z_coefficient = losses.entropy_coefficient = 1.0F;
+    for (const auto term : {&RouterLosses::balance, &RouterLosses::z, &RouterLosses::entropy}) {
+      const auto f = [&](const torch::Tensor& logits) {
+        return twin(c.config, logits).losses.*term;
+      };
+      EXPECT_LT(gradient_error(f, spread_logits(5, c.config)), 1e-6) << c.name;
+    }
+  }
+}
+
+// dL_d / dz = -P (ln P + H), a mean over items.
+TEST(RoutingGradient, EntropyLossHasItsClosedForm) {
+  Config config = routing::default_config(Kind::top_p);
+  config.experts = config.experts_per_token = 8;
+  config.losses.entropy_coefficient = 1.0F;
+  const auto logits = spread_logits(5, 8).requires_grad_(true);
+  const auto gradient = torch::autograd::grad({twin(config, logits).losses.entropy}, {logits})[0];
+  const auto p = logits.detach().softmax(1);
+  const auto h = -(p * p.log()).sum(1, true);
+  EXPECT_TRUE(torch::allclose(gradient, -p * (p.log() + h) / 5));
+}
+
+// Where every expert is taken alike the balance loss has no gradient, however many experts an item
+// takes: only the entropy loss lowers their number.
+TEST(RoutingGradient, BalanceOfTopPHasNoGradientUnderAUniformLoad) {
+  Config config = routing::default_config(Kind::top_p);
+  config.experts = config.experts_per_token = 8;
+  config.threshold = 0.8F;
+  config.losses.balance_coefficient = 1.0F;
+  // Row n is the same row turned by n: every expert comes first once, second once, ...
+  std::vector<torch::Tensor> rows;
+  const auto row = torch::linspace(1.0, -1.0, 8, torch::kFloat64);
+  for (std::int64_t n = 0; n < 8; ++n) rows.push_back(row.roll(n));
+  const auto logits = torch::stack(rows).requires_grad_(true);
+  const auto out = twin(config, logits);
+  EXPECT_GT(out.counts[0].item<std::int64_t>(), 1);
+  EXPECT_TRUE(out.counts.equal(out.counts[0].expand_as(out.counts)));
+  const auto gradient = torch::autograd::grad({out.losses.balance}, {logits})[0];
+  EXPECT_LT(gradient.abs().max().item<double>(), 1e-12);
 }
 
 // The loss of the model moves null experts' logits only where they share in the weights.
@@ -205,9 +261,13 @@ TEST(RoutingGradient, GateHasGradientTellsTheTruth) {
       if (c.config.min_experts_per_token <= k) cases.push_back(c);
     }
     for (auto& c : routing::testing::null_expert_variants(8)) cases.push_back(c);
+    for (auto& c : routing::testing::sigmoid_threshold_variants(8)) {
+      if (c.config.min_experts_per_token <= k) cases.push_back(c);
+    }
+    for (auto& c : routing::testing::recurrent_variants(8, k)) cases.push_back(c);
     for (auto& c : cases) {
       if (c.config.groups == 1) c.config.experts_per_token = k;
-      const auto logits = spread_logits(200, routing::router_width(c.config)).requires_grad_(true);
+      const auto logits = spread_logits(200, c.config).requires_grad_(true);
       const auto weights = twin(c.config, logits).weights;
       double largest = 0.0;
       if (weights.requires_grad()) {

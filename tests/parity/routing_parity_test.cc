@@ -89,6 +89,8 @@ void expect_same_for(const routing::testing::ConfigCase& c, const std::vector<fl
 std::vector<routing::testing::ConfigCase> variants(int experts, int k) {
   auto cases = routing::testing::top_k_variants(experts, k);
   for (auto& c : routing::testing::top_p_variants(experts)) cases.push_back(c);
+  for (auto& c : routing::testing::sigmoid_threshold_variants(experts)) cases.push_back(c);
+  for (auto& c : routing::testing::recurrent_variants(experts, k)) cases.push_back(c);
   for (auto& c : routing::testing::expert_choice_variants(experts, k)) cases.push_back(c);
   return cases;
 }
@@ -128,6 +130,8 @@ TEST(RoutingParity, SelectionOnTheDeviceEqualsSelectionOnTheHost) {
   const auto bias = torch::linspace(-0.2, 0.2, 8);
   auto cases = routing::testing::top_k_variants(8, 3);
   for (auto& c : routing::testing::top_p_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::sigmoid_threshold_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::recurrent_variants(8, 3)) cases.push_back(c);
   cases.push_back({"null experts", {.experts = 5, .experts_per_token = 4, .null_experts = 3}});
   for (const auto& row : rows) {
     for (const auto& c : cases) {
@@ -216,8 +220,10 @@ TEST(RoutingParity, Losses) {
   }
 }
 
-TEST(RoutingParity, LossesOfTopPAndOfNullExperts) {
+TEST(RoutingParity, LossesOfEveryMethod) {
   auto cases = routing::testing::top_p_variants(8);
+  for (auto& c : routing::testing::sigmoid_threshold_variants(8)) cases.push_back(c);
+  for (auto& c : routing::testing::recurrent_variants(8, 3)) cases.push_back(c);
   for (auto& c : routing::testing::null_expert_variants(8)) {
     cases.push_back(c);
     c.config.losses.null_balance = routing::LossConfig::NullBalance::individual;

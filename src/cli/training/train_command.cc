@@ -90,7 +90,7 @@ int run_train(const Arguments& arguments, const std::stop_token& stop) {
       "  switchyard train recipes/demo-moe.toml --set data.train=book.txt\n"
       "  switchyard train recipes/demo-moe.toml --set data.train=book.txt --resume\n"
       "  switchyard train recipes/demo-moe.toml --from runs/demo-moe/model --set "
-      "model.family=switchyard "
+      "model.family=switchyard --set model.qk_norm=full "
       "--set router.null_experts=8 --set router.experts_per_token=3 --set data.train=book.txt "
       "--out "
       "runs/null\n"

@@ -213,6 +213,22 @@ std::vector<ConfigCase> null_expert_variants(int experts) {
   return cases;
 }
 
+std::vector<ConfigCase> recurrent_variants(int experts, int k) {
+  Config plain = default_config(Kind::recurrent);
+  plain.experts = experts;
+  plain.experts_per_token = k;
+  plain.router_hidden = 4;
+  std::vector<ConfigCase> cases{
+      {"recurrent", plain}, {"recurrent rnn, raw", plain}, {"recurrent, softmax after", plain}};
+  cases[1].config.cell = Cell::rnn;
+  cases[1].config.state_passing = StatePassing::detach;
+  cases[1].config.renormalize = false;
+  cases[2].config.softmax_after_selection = true;
+  cases[2].config.state_passing = StatePassing::none;
+  cases.push_back({"two layers", {.experts = experts, .experts_per_token = k, .router_hidden = 4}});
+  return cases;
+}
+
 std::vector<ConfigCase> expert_choice_variants(int experts, int k) {
   const Config plain{.kind = Kind::expert_choice, .experts = experts, .experts_per_token = k};
   std::vector<ConfigCase> cases{

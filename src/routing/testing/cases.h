@@ -34,6 +34,9 @@ std::vector<ConfigCase> top_k_variants(int experts, int k);
 std::vector<ConfigCase> top_p_variants(int experts);
 std::vector<ConfigCase> sigmoid_threshold_variants(int experts);
 std::vector<ConfigCase> expert_choice_variants(int experts, int k);
+// Routers whose logits are made by more than one matrix: the state of a cell, a hidden layer. They
+// choose as top-k does.
+std::vector<ConfigCase> recurrent_variants(int experts, int k);
 // Top-k with null experts: fewer than, as many as and more than experts; K up to all outputs. The
 // logits of a case have router_width() columns.
 std::vector<ConfigCase> null_expert_variants(int experts);
