@@ -179,6 +179,7 @@ constexpr Column kArmColumns[] = {
     {"router entropy", "router_entropy", 3},
     {"median p1/p2", "top_ratio", 2},
     {"chosen mass", "selected_mass", 3},
+    {"information between layers", "layer_information", 3},
     {"steps", "step", 0},
     {"training FLOPs", "training_flops", 0},
     {"ms a step", "step_milliseconds", 0},

@@ -25,6 +25,9 @@ struct RoutingSummary {
   std::optional<double> skip_share;            // items without any expert
   std::optional<double> top_ratio;             // median of p1 / p2 over items of all layers
   std::optional<double> selected_mass;         // mean probability of the chosen experts together
+  // Mutual information, in nats, of an item's first expert here and in the routed layer before;
+  // mean over all layers but the first
+  std::optional<double> layer_information;
 
   bool operator==(const RoutingSummary&) const = default;
 };

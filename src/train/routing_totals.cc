@@ -36,6 +36,28 @@ void add_probabilities(const models::LayerRoute& route, bool all, LayerTotals& o
   if (probs.size(1) > 1) add_ratios(probs, out);
 }
 
+void add_pairs(const models::LayerRoute& before, const models::LayerRoute& here, LayerTotals& out) {
+  const std::int64_t columns = here.counts.size(0) + 1;
+  if (before.indices.size(0) != here.indices.size(0) || before.counts.size(0) + 1 != columns)
+    return;
+  const torch::Tensor at =
+      (before.indices.select(1, 0) + 1) * columns + here.indices.select(1, 0) + 1;
+  const torch::Tensor counts = torch::bincount(at, {}, columns * columns).to(torch::kCPU);
+  out.after_previous = out.after_previous.defined() ? out.after_previous + counts : counts;
+}
+
+// Mutual information of two choices in nats, from how often each pair was seen.
+double mutual_information(const torch::Tensor& pairs) {
+  const auto columns = static_cast<std::int64_t>(std::lround(std::sqrt(pairs.numel())));
+  const torch::Tensor joint =
+      pairs.view({columns, columns}).to(torch::kFloat64) /
+      static_cast<double>(std::max<std::int64_t>(1, pairs.sum().item<std::int64_t>()));
+  const torch::Tensor apart = joint.sum(1, true) * joint.sum(0, true);
+  return (torch::special::xlogy(joint, joint) - torch::special::xlogy(joint, apart))
+      .sum()
+      .item<double>();
+}
+
 // The median of p1 / p2: exact to half a step of its logarithm.
 std::optional<double> median_ratio(const std::vector<std::int64_t>& counts) {
   std::int64_t total = 0;
@@ -74,6 +96,7 @@ void RoutingTotals::add(const models::ForwardContext& context) {
   const torch::NoGradGuard no_grad;
   const bool all = detail_ == Detail::evaluation;
   ++passes_;
+  const models::LayerRoute* before = nullptr;
   for (const models::LayerRoute& route : context.routes) {
     LayerTotals& out = layers_[route.layer];
     const torch::Tensor counts = route.counts.to(torch::kCPU);
@@ -83,6 +106,8 @@ void RoutingTotals::add(const models::ForwardContext& context) {
     out.dropped += route.dropped;
     if (all) out.skipped += route.indices.lt(0).all(1).sum().item<std::int64_t>();
     if (route.probs.defined()) add_probabilities(route, all, out);
+    if (all && before != nullptr) add_pairs(*before, route, out);
+    before = &route;
   }
   for (const models::LossTerm& term : context.losses)
     losses_[term.name] += term.coefficient * term.value.item<double>();
@@ -100,6 +125,8 @@ RoutingSummary RoutingTotals::summary() const {
   double entropy_share = 0;
   double mass = 0;
   int judged_layers = 0;
+  double information = 0;
+  int pairs = 0;
   std::vector<std::int64_t> ratios(LayerTotals::kRatioSteps, 0);
   for (const auto& [number, layer] : layers_) {
     const std::int64_t total = layer.assignments();
@@ -120,6 +147,10 @@ RoutingSummary RoutingTotals::summary() const {
     out.load_entropy +=
         experts > 1 ? -torch::special::xlogy(share, share).sum().item<double>() / std::log(experts)
                     : 1.0;
+    if (layer.after_previous.defined()) {
+      ++pairs;
+      information += mutual_information(layer.after_previous);
+    }
     if (layer.judged > 0) {
       ++judged_layers;
       judged += layer.judged;
@@ -144,6 +175,7 @@ RoutingSummary RoutingTotals::summary() const {
   }
   if (detail_ == Detail::evaluation) {
     out.skip_share = static_cast<double>(skipped) / static_cast<double>(items);
+    if (pairs > 0) out.layer_information = information / pairs;
     if (judged > 0) {
       out.selected_mass = mass / static_cast<double>(judged);
       out.top_ratio = median_ratio(ratios);

@@ -36,6 +36,9 @@ struct LayerTotals {
   static constexpr double kRatioStep = 0.005;
   static constexpr std::size_t kRatioSteps = 4000;
   std::vector<std::int64_t> ratios;
+  // int64 [(E + 1)^2] on the CPU: how many items took expert a first in the routed layer before and
+  // b here, at (a + 1) (E + 1) + b + 1, with -1 for no expert. Undefined in the first layer.
+  torch::Tensor after_previous;
 
   std::int64_t assignments() const;
   double experts_per_item() const;

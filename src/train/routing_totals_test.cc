@@ -46,6 +46,39 @@ TEST(RoutingTotals, CountsWhatTheRouteSays) {
   EXPECT_DOUBLE_EQ(totals.losses().at("balance"), 1.5);
 }
 
+// What RMoE is about: whether a layer's choice says something about the next one's.
+TEST(RoutingTotals, InformationBetweenLayersIsZeroForIndependentChoicesAndTheEntropyForEqualOnes) {
+  const auto layer_of = [](int number, const std::vector<std::int64_t>& first) {
+    models::LayerRoute out;
+    out.layer = number;
+    out.indices = torch::tensor(first).unsqueeze(1);
+    out.counts = torch::bincount(out.indices.flatten() + 1, {}, 4).narrow(0, 1, 3);
+    return out;
+  };
+  const auto information = [&](const std::vector<std::int64_t>& a,
+                               const std::vector<std::int64_t>& b) {
+    models::ForwardContext context;
+    context.routes = {layer_of(1, a), layer_of(4, b)};
+    RoutingTotals totals(RoutingTotals::Detail::evaluation);
+    totals.add(context);
+    totals.add(context);
+    return *totals.summary().layer_information;
+  };
+  EXPECT_NEAR(information({0, 0, 1, 1}, {0, 1, 0, 1}), 0.0, 1e-12);
+  EXPECT_NEAR(information({0, 1, 2}, {2, 0, 1}), std::log(3.0), 1e-12);
+  EXPECT_NEAR(information({-1, -1, 0, 0}, {1, 1, 2, 2}), std::log(2.0), 1e-12);  // no expert counts
+  // Joint 1/2, 1/4, 1/4: H(a) + H(b) - H(a, b).
+  const auto h = [](double p) { return -p * std::log(p); };
+  EXPECT_NEAR(information({0, 0, 0, 1}, {0, 0, 1, 1}),
+              h(0.75) + h(0.25) + 2 * h(0.5) - h(0.5) - 2 * h(0.25), 1e-12);
+
+  models::ForwardContext one;
+  one.routes = {layer_of(1, {0, 1})};
+  RoutingTotals alone(RoutingTotals::Detail::evaluation);
+  alone.add(one);
+  EXPECT_FALSE(alone.summary().layer_information.has_value());
+}
+
 TEST(RoutingTotals, ExpertsOfDifferentWidthCountWithTheirOwnWeights) {
   ModelConfig config;
   config.width = 10;

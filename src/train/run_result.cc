@@ -43,6 +43,7 @@ void visit_routing(Summary& s, F&& f) {
   f("router_entropy_share", s.router_entropy_share);
   f("top_ratio", s.top_ratio);
   f("selected_mass", s.selected_mass);
+  f("layer_information", s.layer_information);
   f("load_max_over_mean", s.load_max);
   f("load_cv", s.load_cv);
   f("load_entropy", s.load_entropy);

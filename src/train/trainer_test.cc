@@ -115,6 +115,39 @@ TEST(Trainer, StartsFromAnotherModelsWeights) {
   EXPECT_EQ(run_training(fs, tiny_recipe(longer), resume).weights_hash, whole.weights_hash);
 }
 
+TEST(Trainer, SchedulesOfKAndOfTheBalanceLossHoldStepByStepAlsoAfterAResume) {
+  const std::vector<std::string> changes = {
+      "schedule.experts_per_token={ kind = \"linear\", from = 1, to = 4 }",
+      "schedule.balance_coefficient={ kind = \"points\", points = [[0.0, 0.02], [0.5, 1e-4]] }"};
+  MemoryFileSystem fs;
+  put_text(fs);
+  const RunResult whole = run(fs, tiny_recipe(changes));
+  std::vector<double> k;
+  std::vector<double> alpha;
+  for (const nlohmann::json& line : read_log(fs, "run/log.jsonl")) {
+    if (line.at("event") != "step") continue;
+    k.push_back(line.at("router").at("experts_per_token"));
+    alpha.push_back(line.at("router").at("balance_coefficient"));
+  }
+  // Step s of 12: 1 + 3 s / 12, the distance from 1 rounded half to even.
+  EXPECT_EQ(k, (std::vector<double>{1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3, 4}));
+  EXPECT_EQ(alpha, (std::vector<double>{0.02, 0.02, 0.02, 0.02, 0.02, 0.02, 1e-4, 1e-4, 1e-4, 1e-4,
+                                        1e-4, 1e-4}));
+  EXPECT_NEAR(*whole.training_experts_per_token, 28.0 / 12, 1e-12);
+  EXPECT_EQ(whole.routing->experts_per_token, 2.0);  // evaluation: the model's own
+
+  MemoryFileSystem other;
+  put_text(other);
+  std::stop_source stop;
+  RunOptions options;
+  options.stop = stop.get_token();
+  options.on_step = [&](const StepReport& report) {
+    if (report.step == 7) stop.request_stop();
+  };
+  EXPECT_FALSE(run_training(other, tiny_recipe(changes), options).finished);
+  EXPECT_EQ(run(other, tiny_recipe(changes), /*resume=*/true).weights_hash, whole.weights_hash);
+}
+
 TEST(Trainer, AnotherTokenizerThanTheSourcesIsRefused) {
   MemoryFileSystem fs;
   put_text(fs);

@@ -266,6 +266,18 @@ TEST(RoutingParity, PaddingIsLeftOutOfNullsAndTheirBalance) {
   EXPECT_TRUE(torch::allclose(padded.losses.entropy, short_one.losses.entropy));
 }
 
+TEST(RoutingParity, PaddingIsLeftOutOfTopPsBalanceAndEntropy) {
+  Config config = routing::default_config(Kind::top_p);
+  config.experts = config.experts_per_token = 8;
+  config.losses.balance_coefficient = config.losses.entropy_coefficient = 1.0F;
+  const auto logits = as_tensor(routing::testing::random_logits(20, 8, 2, 3.0F), 8);
+  const auto short_one = twin(config, logits.narrow(0, 0, 12), 12);
+  const auto padded = twin(config, logits, 20, {}, {.mask = torch::arange(20) < 12});
+  EXPECT_TRUE(torch::allclose(padded.losses.balance, short_one.losses.balance));
+  EXPECT_TRUE(torch::allclose(padded.losses.entropy, short_one.losses.entropy));
+  EXPECT_TRUE(torch::equal(padded.counts, short_one.counts));
+}
+
 TEST(RoutingParity, LossesCountTheChoiceBeforeCapacity) {
   Config config{.experts = 4,
                 .experts_per_token = 2,
