@@ -49,11 +49,40 @@ torch::Tensor add_null_rows(AdaptationSource& source, const ModelConfig& target,
   return rows.repeat({router.null_experts / router.experts + 1, 1});
 }
 
-// A layer that becomes one of experts needs a router, which starts anew.
+// A layer that becomes one of experts needs a router, which starts anew; so does one that routed
+// without weights (Duo-LLM's first stage).
 bool is_new_router(const AdaptationSource& source, const ModelConfig& /*target*/,
                    const WeightPlace& place) {
-  return (place.part == "router" || place.part == "selection_bias") &&
-         !source.config().layer_is_moe[static_cast<std::size_t>(place.layer)];
+  if (place.part != "router" && place.part != "selection_bias") return false;
+  const auto& from = source.config();
+  return !from.layer_is_moe[static_cast<std::size_t>(place.layer)] ||
+         routing::router_width(from.moe->router) == 0;
+}
+
+// A dense network becomes the first of experts of several widths (Duo-LLM: big, with a small one
+// beside it), in a layer that had no experts.
+bool has_experts_beside_ffn(const AdaptationSource& source, const ModelConfig& target,
+                            const WeightPlace& place) {
+  return place.expert >= 0 && !target.moe->expert_hidden.empty() &&
+         !source.config().layer_is_moe[static_cast<std::size_t>(place.layer)] &&
+         target.moe->ffn(0).hidden == source.config().dense.hidden &&
+         target.moe->ffn(0).gated == source.config().dense.gated;
+}
+
+bool is_ffn_as_expert(const AdaptationSource& source, const ModelConfig& target,
+                      const WeightPlace& place) {
+  return place.expert == 0 && has_experts_beside_ffn(source, target, place);
+}
+
+torch::Tensor read_ffn(AdaptationSource& source, const ModelConfig& /*target*/,
+                       const WeightPlace& place, const torch::Tensor& /*initial*/,
+                       const AdaptOptions& /*options*/) {
+  return source.read(source.names().dense(place.layer, place.part));
+}
+
+bool is_expert_beside_ffn(const AdaptationSource& source, const ModelConfig& target,
+                          const WeightPlace& place) {
+  return place.expert > 0 && has_experts_beside_ffn(source, target, place);
 }
 
 torch::Tensor as_made(AdaptationSource& /*source*/, const ModelConfig& /*target*/,
@@ -89,7 +118,7 @@ void require_same_width(std::int64_t dense, std::int64_t experts, std::int64_t w
 // A dense network becomes experts (SMoE-Dropout, Chen 2023).
 bool is_expert_of_dense(const AdaptationSource& source, const ModelConfig& target,
                         const WeightPlace& place) {
-  return place.expert >= 0 &&
+  return place.expert >= 0 && target.moe->expert_hidden.empty() &&
          !source.config().layer_is_moe[static_cast<std::size_t>(place.layer)] &&
          source.has(source.names().dense(place.layer, place.part)) &&
          weights_sum_to_one(target.moe->router);
@@ -136,6 +165,8 @@ torch::Tensor join_experts(AdaptationSource& source, const ModelConfig& /*target
 constexpr WeightAdapter kAdapters[] = {
     {"router gets rows for null experts", is_router_without_nulls, add_null_rows},
     {"router of a layer that had none", is_new_router, as_made},
+    {"dense network as the first expert", is_ffn_as_expert, read_ffn},
+    {"new expert beside a dense network", is_expert_beside_ffn, as_made},
     {"expert cut from a dense network", is_expert_of_dense, take_from_dense},
     {"dense network joined from experts", is_dense_of_experts, join_experts},
 };

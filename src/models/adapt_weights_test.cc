@@ -155,6 +155,56 @@ TEST(AdaptWeights, ExpertsMustAddUpToTheDenseNetwork) {
   EXPECT_THAT(error_of([&] { adapt_weights(fs, "base", sums); }).where, HasSubstr("experts.0"));
 }
 
+// Duo-LLM on a trained decoder: the FFN stays as the big option, a small one comes beside it.
+TEST(AdaptWeights, AnFfnBecomesTheFirstOfExpertsOfSeveralWidths) {
+  MemoryFileSystem fs;
+  write_tiny_model(fs, "base", tiny_llama());
+  const auto base = load_model(fs, "base");
+  auto config = base->config();
+  config.family = Family::switchyard;
+  config.moe = tiny_duo().moe;
+  config.moe->expert = config.dense;
+  config.moe->expert_hidden = {config.dense.hidden, 3};
+  config.layer_is_moe.assign(config.layer_is_moe.size(), true);
+  const auto expect_base_where_big = [&](Decoder& model) {
+    const torch::NoGradGuard no_grad;
+    const auto layers = static_cast<std::int64_t>(config.layers);
+    const auto tokens = torch::arange(40).remainder(96).unsqueeze(0);
+    const auto with = [&](std::int64_t expert) {
+      ForwardContext context;
+      context.forced = ForcedRoutes{.experts = torch::full({layers}, expert, torch::kInt64)};
+      return model.forward(tokens, context);
+    };
+    const auto expected = logits_of(*base);
+    EXPECT_LT((with(0) - expected).abs().max().item<float>(), 1e-5F);
+    EXPECT_GT((with(1) - expected).abs().max().item<float>(), 1e-5F);
+  };
+  Decoder routed_at_random(config, 9);
+  EXPECT_THAT(adapt_weights(fs, "base", routed_at_random),
+              ::testing::UnorderedElementsAre("dense network as the first expert: 6 weights",
+                                              "new expert beside a dense network: 6 weights"));
+  expect_base_where_big(routed_at_random);
+  const Decoder made(config, 9);
+  EXPECT_TRUE(routed_at_random.layers[1]->moe->experts->down(1).equal(
+      made.layers[1]->moe->experts->down(1)));
+
+  // The third stage: the same experts get a router.
+  save_model(fs, routed_at_random, "duo");
+  config.moe->router = tiny_duo_router().moe->router;
+  Decoder routed(config, 4);
+  EXPECT_THAT(adapt_weights(fs, "duo", routed),
+              ::testing::ElementsAre("router of a layer that had none: 2 weights"));
+  expect_base_where_big(routed);
+  EXPECT_TRUE(
+      routed.layers[0]->moe->experts->up(1).equal(routed_at_random.layers[0]->moe->experts->up(1)));
+
+  // Another width has no FFN to come from.
+  config.moe->expert.hidden = 40;
+  config.moe->expert_hidden = {40, 3};
+  Decoder wider(config, 9);
+  EXPECT_THAT(error_of([&] { adapt_weights(fs, "base", wider); }).where, HasSubstr("experts.0."));
+}
+
 TEST(AdaptWeights, WhatNoAdapterExplainsIsNamed) {
   MemoryFileSystem fs;
   write_tiny_model(fs, "base", tiny_mixtral());

@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <fmt/format.h>
+#include <span>
 
 #include "switchyard/error.h"
 
 #include "base/check.h"
+#include "models/budget_loss.h"
 #include "models/dropout.h"
 #include "models/init.h"
 #include "routing/recurrent.h"
@@ -18,10 +20,6 @@ constexpr double kInitialDeviation = 0.02;  // GPT-2, Llama, OLMoE
 bool ends_with_part(const std::string& name, std::string_view part) {
   return name == part || (name.size() > part.size() && name.ends_with(part) &&
                           name[name.size() - part.size() - 1] == '.');
-}
-
-bool is_of_router(const std::string& name) {
-  return name.starts_with("router_cell.") || name.find(".moe.router.") != std::string::npos;
 }
 
 // Every parameter by the role its name says: see the constructor's contract.
@@ -37,7 +35,12 @@ void initialise(torch::nn::Module& model, const ModelConfig& config, std::uint64
       value.fill_(ends_with_part(name, "weight") ? 1.0 : 0.0);  // norms; the rest are biases
       continue;
     }
-    if (router_by_fan_in && is_of_router(name)) {
+    // A mixture starts with all options alike.
+    if (config.moe && config.moe->router.soft_training && name.ends_with(".moe.router.weight")) {
+      value.zero_();
+      continue;
+    }
+    if (router_by_fan_in && is_router_weight(name)) {
       fill_normal(value, 1.0 / std::sqrt(static_cast<double>(value.size(1))), seed, name);
       continue;
     }
@@ -51,6 +54,10 @@ void initialise(torch::nn::Module& model, const ModelConfig& config, std::uint64
 }
 
 }  // namespace
+
+bool is_router_weight(const std::string& name) {
+  return name.starts_with("router_cell.") || name.find(".moe.router.") != std::string::npos;
+}
 
 DecoderLayerImpl::DecoderLayerImpl(const ModelConfig& config, int layer, RouterCell router_cell)
     : layer_(layer) {
@@ -93,6 +100,16 @@ Decoder::Decoder(const ModelConfig& config, std::uint64_t init_seed) : config_(c
   initialise(*this, config, init_seed);
 }
 
+void Decoder::add_budget_loss(std::int64_t batch, std::size_t first,
+                              ForwardContext& context) const {
+  if (!config_.moe || config_.moe->router.losses.budget_coefficient == 0) return;
+  const auto& losses = config_.moe->router.losses;
+  const auto value =
+      budget_loss(losses, std::span(context.routes).subspan(first), batch, context.mask);
+  if (!value.defined()) return;
+  context.losses.push_back({"budget", LossTerm::kAllLayers, value, losses.budget_coefficient});
+}
+
 torch::Tensor Decoder::hidden(const torch::Tensor& tokens, ForwardContext& context) {
   SWITCHYARD_CHECK(tokens.dim() == 2 && tokens.size(1) > 0 &&
                    tokens.scalar_type() == torch::kInt64);
@@ -110,7 +127,9 @@ torch::Tensor Decoder::hidden(const torch::Tensor& tokens, ForwardContext& conte
   context.recurrent = torch::Tensor();
   auto x = dropout(torch::embedding(embedding, tokens), context, 0);
   const RopeTable rope(tokens.size(1), config_.head_dim, config_.rope_theta, x.options());
+  const auto reported = context.routes.size();
   for (auto& layer : layers) x = layer->forward(x, tokens, rope, context);
+  add_budget_loss(tokens.size(0), reported, context);
   return final_norm->forward(x);
 }
 

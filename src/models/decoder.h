@@ -47,7 +47,8 @@ class Decoder : public torch::nn::Module {
  public:
   // Throws Error if the config does not hold together. Weights are a pure function of (config,
   // init_seed): normal with deviation 0.02, projections into the residual stream scaled by 1 /
-  // sqrt(2 L), norms 1, biases 0. Routers of more than one matrix have deviation 1 / sqrt(fan in)
+  // sqrt(2 L), norms 1, biases 0. Routers with soft_training are 0: all
+  // options alike. Routers of more than one matrix have deviation 1 / sqrt(fan in)
   // where D < 512: with 0.02 their state stays near zero, and the probabilities uniform, for long.
   Decoder(const ModelConfig& config, std::uint64_t init_seed);
 
@@ -67,7 +68,13 @@ class Decoder : public torch::nn::Module {
   torch::Tensor output;  // [V, D]; undefined when tied
 
  private:
+  // Of the routes reported from `first` on.
+  void add_budget_loss(std::int64_t batch, std::size_t first, ForwardContext& context) const;
+
   ModelConfig config_;
 };
+
+// Whether the parameter of this name (of a Decoder) belongs to a router.
+bool is_router_weight(const std::string& name);
 
 }  // namespace switchyard::models

@@ -61,8 +61,10 @@ struct LayerRoute : RouterOutput {
 
 // A term to add to the objective: coefficient * value.
 struct LossTerm {
-  std::string name;  // "balance", "z", "importance", "entropy"
-  int layer = 0;
+  static constexpr int kAllLayers = -1;
+
+  std::string name;     // "balance", "z", "importance", "entropy", "budget"
+  int layer = 0;        // kAllLayers: of all layers together
   torch::Tensor value;  // scalar, without its coefficient
   double coefficient = 0;
 };

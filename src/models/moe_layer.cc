@@ -14,7 +14,12 @@ routing::Config settings_in_force(const routing::Config& own, const ForwardConte
   if (context.balance_coefficient) {
     config.losses.balance_coefficient = static_cast<float>(*context.balance_coefficient);
   }
-  return config;
+  if (context.inverse_temperature) {
+    config.inverse_temperature = static_cast<float>(*context.inverse_temperature);
+  }
+  // Forced routes are taken as given.
+  const bool soft = context.soft.value_or(context.training) && !context.forced;
+  return config.soft_training && soft ? routing::soft_config(config) : config;
 }
 
 void report(const RouterOutput& output, const RouterImpl& router, const routing::Config& config,
@@ -46,6 +51,7 @@ void report(const RouterOutput& output, const RouterImpl& router, const routing:
   const bool by_gate =
       output.weights.requires_grad() && (forced || routing::gate_has_gradient(effective));
   const auto loss = output.losses.total(losses);
+  if (losses.budget_coefficient > 0) return;  // computed over all layers, by the decoder
   if (!by_gate && !(loss.defined() && loss.requires_grad())) {
     context.notices.push_back(
         {RouterNotice::Kind::no_gradient, layer,
@@ -91,8 +97,12 @@ torch::Tensor MoeLayerImpl::forward(const torch::Tensor& x, const torch::Tensor&
   if (!context.training) inputs.item_ids = torch::arange(length, tokens.options()).repeat({batch});
   const auto config = settings_in_force(config_.router, context);
   inputs.config = &config;
-  inputs.experts_per_token = context.experts_per_token(layer_, config.experts_per_token,
-                                                       config.experts + config.null_experts);
+  // A mixture takes all outputs, whatever K is in force.
+  const bool mixed = config_.router.soft_training && !config.soft_training;
+  inputs.experts_per_token = mixed
+                                 ? config.experts_per_token
+                                 : context.experts_per_token(layer_, config.experts_per_token,
+                                                             config.experts + config.null_experts);
   if (context.forced) {
     const auto forced = context.forced->layer(layer_, layers_, batch, length, config.experts);
     inputs.forced = forced.experts.to(x.device());

@@ -44,6 +44,7 @@ std::shared_ptr<Decoder> with_thresholds(const Decoder& model,
   auto config = model.config();
   config.moe->router.selection_bias = true;
   auto result = std::make_shared<Decoder>(config, 0);
+  result->to(model.embedding.device());
   const torch::NoGradGuard no_grad;
   const auto from = model.named_parameters();
   for (auto& item : result->named_parameters()) item.value().copy_(from[item.key()]);

@@ -150,6 +150,50 @@ TEST_F(SoftRouting, AMixtureWithOneHotProbabilitiesIsTheHardChoice) {
   EXPECT_LT(last, 1e-4);
 }
 
+// The formula as printed divides e^h by tau above and below, so tau cancels. What is meant, and
+// done here, is softmax(tau h), which hardens as tau grows.
+TEST_F(SoftRouting, ThePrintedTemperatureCancelsOursHardens) {
+  const auto h = torch::tensor({{0.3, -0.2, 0.1}});
+  const auto printed = [&](double tau) {
+    const auto e = h.exp() / tau;
+    return e / e.sum(1, true);
+  };
+  EXPECT_TRUE(torch::allclose(printed(1), printed(10)));
+  set_routers(0.3);
+  double last = 0;
+  for (const double tau : {1.0, 3.0, 10.0}) {
+    ForwardContext context;
+    context.training = true;
+    context.inverse_temperature = tau;
+    model_.forward(tokens_, context);
+    const double sure = std::get<0>(context.routes[0].probs.max(1)).mean().item<double>();
+    EXPECT_GT(sure, last);
+    last = sure;
+  }
+}
+
+// Stage 1: a token trains the sibling it chose and leaves the other alone, exactly.
+TEST(RandomRouting, TheSiblingThatWasNotChosenGetsNoGradient) {
+  for (const std::int64_t chosen : {0, 1}) {
+    Decoder model(testing_support::tiny_duo(), 5);
+    ForwardContext context;
+    context.training = true;
+    const auto layers = static_cast<std::int64_t>(model.layers.size());
+    context.forced = ForcedRoutes{.experts = torch::full({layers}, chosen, torch::kInt64)};
+    model.forward(torch::arange(8).unsqueeze(0), context).square().sum().backward();
+    for (auto& layer : model.layers) {
+      // Columns of the big expert, then of the small one.
+      const auto& bank = *layer->moe->experts;
+      const auto of = [&](std::int64_t e) {
+        return bank.out.grad().narrow(1, e == 0 ? 0 : bank.hidden[0],
+                                      bank.hidden[static_cast<std::size_t>(e)]);
+      };
+      EXPECT_GT(of(chosen).abs().max().item<double>(), 0.0);
+      EXPECT_EQ(of(1 - chosen).abs().max().item<double>(), 0.0);
+    }
+  }
+}
+
 TEST_F(SoftRouting, ForcedRoutesAreNotMixed) {
   set_routers(0.3);
   const auto force = [](ForwardContext& c) {

@@ -187,6 +187,13 @@ RouterSchedules read_schedules(const TomlDocument& document) {
 // K may not leave the router's range, nor be set where the router does not take its best K experts.
 void check_schedules(const RouterSchedules& schedules, const routing::Config& router,
                      const std::string& place) {
+  if (schedules.inverse_temperature && router.kind != routing::Kind::top_k) {
+    throw Error({.what = "routing '" + std::string(routing::method(router.kind).name) +
+                         "' has no temperature",
+                 .where = place,
+                 .expected = "a router of kind top_k",
+                 .fix = "remove schedule.inverse_temperature"});
+  }
   if (!schedules.experts_per_token) return;
   if (router.kind != routing::Kind::top_k && router.kind != routing::Kind::recurrent) {
     throw Error({.what = "routing '" + std::string(routing::method(router.kind).name) +

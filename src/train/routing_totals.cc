@@ -220,6 +220,8 @@ std::vector<std::string> router_warnings(const models::Decoder& model) {
     const models::MoeLayer& moe = model.layers[l]->moe;
     if (moe.is_empty()) continue;
     const models::RouterGradient gradient = models::router_gradient(*moe->router);
+    // A kind without weights has nothing to train, as asked for.
+    if (gradient.status == models::RouterGradient::Status::none) continue;
     if (!gradient.message.empty())
       lines.push_back(fmt::format("layer {}: {}", l, gradient.message));
   }

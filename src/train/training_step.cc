@@ -20,6 +20,21 @@ Error not_finite(const char* what, double value, std::int64_t step) {
                        "is from before this step"});
 }
 
+// Leaves only the routers' weights to training.
+void freeze_all_but_routers(models::Decoder& model) {
+  bool any = false;
+  for (auto& item : model.named_parameters()) {
+    const bool router = models::is_router_weight(item.key());
+    if (!router) item.value().requires_grad_(false);
+    any = any || (router && item.value().requires_grad());
+  }
+  if (any) return;
+  throw Error({.what = "no router has weights to train",
+               .where = "[train] only_router",
+               .expected = "a kind of router with weights that are not frozen",
+               .fix = "set train.only_router to false, or choose another router.kind"});
+}
+
 }  // namespace
 
 TrainableModel::TrainableModel(const ModelConfig& config, const TrainRecipe& recipe, double dropout,
@@ -32,6 +47,10 @@ TrainableModel::TrainableModel(const ModelConfig& config, const TrainRecipe& rec
     compute_ = std::make_shared<models::Decoder>(config, recipe.seed);
     compute_->to(device);
     compute_->to(torch::kBFloat16);
+  }
+  if (recipe.only_router) {
+    freeze_all_but_routers(*master_);
+    if (compute_ != master_) freeze_all_but_routers(*compute_);
   }
   std::vector<Parameter> parameters;
   for (const auto& item : master_->named_parameters()) {

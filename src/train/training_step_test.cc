@@ -150,6 +150,43 @@ TEST(TrainingStep, ScheduledValuesHoldInAllLayersForTheStepTheyAreGivenTo) {
   }
 }
 
+TEST(TrainingStep, OnlyRouterLeavesEverythingElseAsItWas) {
+  for (const char* bf16 : {"train.bf16=false", "train.bf16=true"}) {
+    TrainableModel model = make(tiny_recipe({"train.only_router=true", bf16}));
+    std::vector<torch::Tensor> before;
+    for (const NamedTensor& weight : model.weights()) before.push_back(weight.value.clone());
+    for (int step = 0; step < 3; ++step) model.step({ids(4)}, {.step = step, .lr = 0.1});
+    const auto after = model.weights();
+    for (std::size_t i = 0; i < after.size(); ++i) {
+      EXPECT_NE(after[i].value.equal(before[i]), models::is_router_weight(after[i].name))
+          << after[i].name;
+    }
+    ASSERT_EQ(model.optimizer().parameters().size(), 2U);  // no moments for the rest
+  }
+  const auto parts = error_of([] {
+    make(tiny_recipe({"train.only_router=true", "router.frozen=true"}));
+  });
+  EXPECT_EQ(parts.where, "[train] only_router");
+}
+
+TEST(TrainingStep, TheInverseTemperatureInForceSharpensTheMixture) {
+  const Recipe recipe = tiny_recipe({"model.family=switchyard", "router.soft_training=true"});
+  const auto entropy_at = [&](std::optional<double> factor) {
+    TrainableModel model = make(recipe);
+    torch::NoGradGuard no_grad;
+    torch::manual_seed(1);
+    for (auto& layer : model.master().layers) layer->moe->router->weight.normal_();
+    torch::AutoGradMode grad(true);
+    StepPlan plan = {.step = 0, .lr = 0.0};
+    plan.router.inverse_temperature = factor;
+    model.step({ids(4)}, plan);
+    return *model.routers().summary().router_entropy_share;
+  };
+  EXPECT_EQ(entropy_at({}), entropy_at(1.0));
+  EXPECT_GT(entropy_at(0.1), entropy_at(1.0));
+  EXPECT_GT(entropy_at(1.0), entropy_at(10.0));
+}
+
 TEST(TrainingStep, RoutersAreWatched) {
   TrainableModel model = make(tiny_recipe());
   model.step({ids(4)}, {.step = 0, .lr = 0.01});
