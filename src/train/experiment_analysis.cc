@@ -5,11 +5,15 @@
 
 #include "switchyard/error.h"
 
+#include "train/oracle_analysis.h"
+
 namespace switchyard::train {
 namespace {
 
 // A row an analysis: {name, what, function}.
-const std::vector<Analysis> kAnalyses = {};
+const std::vector<Analysis> kAnalyses = {
+    {"route-oracle", "oracles over forced routes, and routers against them", analyse_route_oracle},
+};
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include <torch/torch.h>
 
@@ -37,9 +38,27 @@ Recipe recipe_of(FileSystem& fs, const FinishedRun& run) {
   return load_recipe(fs, RunDirectory{run.directory}.recipe());
 }
 
-bool is_studied(const Recipe& recipe) {
+bool has_routes(const Recipe& recipe) {
   return recipe.router && recipe.router->kind == routing::Kind::random &&
          !recipe.router->probabilities.empty();
+}
+
+// The run of this seed whose routes are studied: the one that routers start from, or else the first
+// with random routing by shares. Throws Error if there is none.
+FinishedRun& studied_run(FileSystem& fs, std::vector<FinishedRun>& runs, std::uint64_t seed) {
+  FinishedRun* first = nullptr;
+  std::set<std::string> sources;
+  for (const FinishedRun& run : runs) sources.insert(recipe_of(fs, run).train.from);
+  for (FinishedRun& run : runs) {
+    if (run.seed != seed || !has_routes(recipe_of(fs, run))) continue;
+    if (sources.contains(RunDirectory{run.directory}.model())) return run;
+    if (first == nullptr) first = &run;
+  }
+  if (first != nullptr) return *first;
+  throw Error({.what = "no arm has random routing with given probabilities",
+               .where = "analysis route-oracle",
+               .expected = "an arm whose routes can be studied",
+               .fix = "set router.kind to random and router.probabilities in one arm"});
 }
 
 // [count, T + 1] windows of a text, evenly spread.
@@ -94,7 +113,8 @@ struct SeedResult {
 const char* const kShownCurves[] = {
     oracle::kOracle,       oracle::kSequential,  oracle::kSequentialFixed, oracle::kCodeLength,
     oracle::kSampledLabel, oracle::kNull,        oracle::kFixed,           oracle::kMeanRoute,
-    oracle::kRandomSet,    oracle::kRandomToken, oracle::kEqualRoutes};
+    oracle::kRandomSet,    oracle::kRandomToken, oracle::kEqualRoutes,     oracle::kSkipOracle,
+    oracle::kSkipFixed};
 
 // Numbers of the studied model that claims can name.
 void add_study(const RouteStudy& study, double per_byte, nlohmann::json& result) {
@@ -110,6 +130,8 @@ void add_study(const RouteStudy& study, double per_byte, nlohmann::json& result)
   result["all_small_bits"] = study.all_small * per_byte;
   result["small_minus_big_bits"] = (study.all_small - study.all_big) * per_byte;
   result["best_of_all_routes_bits"] = study.best_of_all * per_byte;
+  result["falling_minus_constant_bits"] = (study.falling_budget - study.constant_budget) * per_byte;
+  result["rising_minus_constant_bits"] = (study.rising_budget - study.constant_budget) * per_byte;
   result["delta_rank_correlation"] = study.delta_rank_correlation;
   // The published claim: one big layer, chosen by the oracle, against all big.
   result["oracle_1_minus_all_big_bits"] = at(oracle::kOracle, 1) - study.all_big * per_byte;
@@ -306,25 +328,33 @@ RouterResult study_router(const AnalysisContext& context, const FinishedRun& run
   return out;
 }
 
+// Of models that are not studied whole: dense ones, and others with a big and a small expert.
+void study_fixed(const AnalysisContext& context, FinishedRun& run, const Recipe& recipe,
+                 const Texts& texts, double per_byte) {
+  const auto model = models::load_model(context.fs, RunDirectory{run.directory}.model());
+  model->to(context.device);
+  const auto bits_of = [&](const std::optional<oracle::Route>& route) {
+    return oracle::mean_loss(*model, texts.study, recipe.train.batch, route) * per_byte;
+  };
+  if (!recipe.router) {
+    run.result["all_big_bits"] = bits_of(std::nullopt);
+    return;
+  }
+  const auto layers = static_cast<std::size_t>(recipe.model.layers);
+  run.result["all_big_bits"] = bits_of(oracle::Route(layers, oracle::kBig));
+  run.result["all_small_bits"] = bits_of(oracle::Route(layers, oracle::kSmall));
+}
+
 SeedResult analyse_seed(const AnalysisContext& context, std::vector<FinishedRun>& runs,
                         std::uint64_t seed) {
   SeedResult out;
-  FinishedRun* studied = nullptr;
-  for (FinishedRun& run : runs) {
-    if (run.seed == seed && is_studied(recipe_of(context.fs, run))) studied = &run;
-  }
-  if (studied == nullptr) {
-    throw Error({.what = "no arm has random routing with given probabilities",
-                 .where = "analysis route-oracle",
-                 .expected = "an arm whose routes can be studied",
-                 .fix = "set router.kind to random and router.probabilities in one arm"});
-  }
-  const Recipe recipe = recipe_of(context.fs, *studied);
+  FinishedRun& studied = studied_run(context.fs, runs, seed);
+  const Recipe recipe = recipe_of(context.fs, studied);
   const Texts texts = read_texts(context, recipe);
   out.per_byte = bits(texts.tokens_per_byte);
 
   context.say(fmt::format("seed {}: {} windows under all routes", seed, texts.study.size(0)));
-  const std::string directory = RunDirectory{studied->directory}.model();
+  const std::string directory = RunDirectory{studied.directory}.model();
   const auto model = models::load_model(context.fs, directory);
   model->to(context.device);
   oracle::StudyOptions options;
@@ -336,17 +366,14 @@ SeedResult analyse_seed(const AnalysisContext& context, std::vector<FinishedRun>
     options.sequential_tokens = 16;
   }
   out.study = oracle::study_routes(context.fs, directory, *model, texts.study, options);
-  add_study(out.study, out.per_byte, studied->result);
+  add_study(out.study, out.per_byte, studied.result);
 
   for (FinishedRun& run : runs) {
-    if (run.seed != seed || &run == studied) continue;
+    if (run.seed != seed || &run == &studied) continue;
     if (context.stop.stop_requested()) throw Cancelled();
     const Recipe other = recipe_of(context.fs, run);
-    if (!other.router) {
-      const auto dense = models::load_model(context.fs, RunDirectory{run.directory}.model());
-      dense->to(context.device);
-      run.result["all_big_bits"] =
-          oracle::mean_loss(*dense, texts.study, other.train.batch) * out.per_byte;
+    if (!other.router || has_routes(other)) {
+      study_fixed(context, run, other, texts, out.per_byte);
     } else if (other.router->soft_training && !other.router->losses.budget.empty()) {
       context.say(fmt::format("seed {}: router of arm {}", seed, run.arm));
       out.routers.push_back(study_router(context, run, other, texts));

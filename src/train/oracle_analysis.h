@@ -2,8 +2,9 @@
 // over fixed routes, how much of it is hindsight, and what trained routers make of it.
 //
 // Looks at the runs by their recipes: random routing by shares is the model whose routes are
-// studied; runs with soft_training that started from it are its routers, each with the budget of
-// its loss; runs without a router are dense controls. Everything on the same windows of the test
+// studied (the one routers start from, where there are several); runs with soft_training are its
+// routers, each with the budget of its loss; of dense runs and other random ones the losses of one
+// option everywhere are measured. Everything on the same windows of the test
 // text (of the validation text without one), in bits per byte.
 #pragma once
 
@@ -19,7 +20,7 @@ namespace switchyard::train {
 //                  so on, differences that claims name (see oracle_analysis.cc)
 //   routers        soft_bits, hard_bits, top_b_bits, calibrated_bits, hard_minus_fixed_bits,
 //                  budget_error (mean probability of the big expert less the budget), ...
-//   dense          all_big_bits
+//   others         all_big_bits; all_small_bits where there is a small expert
 // Files: routes.svg, route-usage.svg, tokens.jsonl.
 nlohmann::json analyse_route_oracle(const AnalysisContext& context, std::vector<FinishedRun>& runs);
 

@@ -1,7 +1,9 @@
 #include "train/oracle/hindsight.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include <torch/torch.h>
@@ -98,6 +100,32 @@ SampledOracle sampled_oracle(const torch::Tensor& nll, const RouteSet& set, std:
   std::sort(out.routes.begin(), out.routes.end());
   out.nll = mean_of(oracle(nll, out.routes).nll);
   return out;
+}
+
+std::vector<int> ramp(int from, int to, std::int64_t length) {
+  std::vector<int> budgets;
+  for (std::int64_t t = 0; t < length; ++t) {
+    // The middle of each position, so that both directions have the same mean.
+    const double done = (static_cast<double>(t) + 0.5) / static_cast<double>(length);
+    budgets.push_back(static_cast<int>(std::lround(from + (to - from) * done)));
+  }
+  return budgets;
+}
+
+double budgeted_oracle(const RouteLosses& losses, const std::vector<int>& budgets) {
+  const auto length = static_cast<std::int64_t>(budgets.size());
+  std::map<int, torch::Tensor> lowest;  // [S, T], by budget
+  torch::Tensor chosen;
+  for (std::int64_t t = 0; t < length; ++t) {
+    auto& nll = lowest[budgets[static_cast<std::size_t>(t)]];
+    if (!nll.defined()) {
+      const auto set = with_budget(losses.routes, budgets[static_cast<std::size_t>(t)]);
+      nll = oracle(losses.nll, set).nll.view({-1, length});
+    }
+    if (!chosen.defined()) chosen = torch::empty_like(nll);
+    chosen.select(1, t).copy_(nll.select(1, t));
+  }
+  return mean_of(chosen);
 }
 
 double code_length(const RouteLosses& losses, int budget) {

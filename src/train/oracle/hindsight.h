@@ -51,6 +51,13 @@ struct SampledOracle {
 SampledOracle sampled_oracle(const torch::Tensor& nll, const RouteSet& set, std::size_t k,
                              std::uint64_t seed);
 
+// Budgets of a sequence's positions, going evenly from one to the other; [length].
+std::vector<int> ramp(int from, int to, std::int64_t length);
+
+// Mean loss of the oracle whose token at position t of its sequence has budgets[t]. N is a multiple
+// of the budgets' number; every budget has a route.
+double budgeted_oracle(const RouteLosses& losses, const std::vector<int>& budgets);
+
 // Mean code length of the routes with a budget.
 double code_length(const RouteLosses& losses, int budget);
 

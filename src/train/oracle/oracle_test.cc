@@ -1,5 +1,6 @@
 // The properties of oracle routes, section by section of the method's description.
 #include <cmath>
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <torch/torch.h>
@@ -87,6 +88,20 @@ TEST_F(Oracle, OracleFixedAndMeanAreOrdered) {
     EXPECT_LE(random_per_token(losses_.nll, set, 50, 5), random_per_set(losses_.nll, set, 50, 5));
   }
   EXPECT_LE(mean(oracle(losses_.nll, all()).nll), best_of_budgets + 1e-7);
+}
+
+TEST_F(Oracle, BudgetsMayChangeAlongTheSequence) {
+  EXPECT_THAT(ramp(3, 1, 4), ::testing::ElementsAre(3, 2, 2, 1));
+  EXPECT_THAT(ramp(1, 3, 4), ::testing::ElementsAre(1, 2, 2, 3));
+  EXPECT_NEAR(budgeted_oracle(losses_, ramp(2, 2, 12)),
+              mean(oracle(losses_.nll, with_budget(routes_, 2)).nll), 1e-6);
+  const auto budgets = ramp(3, 1, 12);
+  double sum = 0;
+  for (std::int64_t n = 0; n < 60; ++n) {
+    const auto set = with_budget(routes_, budgets[static_cast<std::size_t>(n % 12)]);
+    sum += oracle(losses_.nll, set).nll[n].item<double>();
+  }
+  EXPECT_NEAR(budgeted_oracle(losses_, budgets), sum / 60, 1e-6);
 }
 
 TEST_F(Oracle, TheMinimumOverOneRouteIsThatRoute) {

@@ -18,6 +18,7 @@ namespace switchyard::train::oracle {
 namespace {
 
 constexpr std::int32_t kOptions[] = {kBig, kSmall};
+constexpr std::int32_t kSkipOptions[] = {kBig, routing::kNoExpert};
 
 void check_stop(const StudyOptions& options) {
   if (options.stop.stop_requested()) throw Cancelled();
@@ -59,7 +60,9 @@ class Study {
       by_noise(b);
       one_after_another(b);
     }
+    with_skips();
     whole_set();
+    shapes();
     return std::move(out_);
   }
 
@@ -117,6 +120,26 @@ class Study {
     }
     add(kSequential, greedy / static_cast<double>(count * length));
     add(kSequentialFixed, plain / static_cast<double>(count * length));
+  }
+
+  void with_skips() {
+    check_stop(options_);
+    const auto routes = enumerate_routes(out_.layers, std::nullopt, kSkipOptions);
+    const auto skips = measure_routes(model_, windows_, routes, options_.batch, options_.seed);
+    for (int b = 0; b <= out_.layers; ++b) {
+      const auto set = with_budget(routes, b);
+      add(kSkipOracle, mean_of(oracle(skips.nll, set).nll));
+      add(kSkipFixed, best_fixed(skips.nll, set).nll);
+    }
+  }
+
+  void shapes() {
+    const auto length = windows_.size(1) - 1;
+    const int middle = out_.layers / 2, half = std::min(middle, out_.layers >= 4 ? 2 : 1);
+    const int low = middle - half, high = middle + half;
+    out_.falling_budget = budgeted_oracle(losses_, ramp(high, low, length));
+    out_.rising_budget = budgeted_oracle(losses_, ramp(low, high, length));
+    out_.constant_budget = budgeted_oracle(losses_, ramp(middle, middle, length));
   }
 
   void whole_set() {

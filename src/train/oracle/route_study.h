@@ -40,6 +40,9 @@ inline constexpr const char* kRandomSet = "best random route for the set";
 inline constexpr const char* kRandomToken = "best random route for a token";
 inline constexpr const char* kEqualRoutes = "oracle over equally many routes";
 inline constexpr const char* kNull = "null routes";
+// Skips instead of the small expert; no skip was ever trained.
+inline constexpr const char* kSkipOracle = "oracle over big and skip";
+inline constexpr const char* kSkipFixed = "best fixed route of big and skip";
 inline constexpr const char* kSpread = "deviation across routes";
 
 // A token and what routes do to the prediction of the one after it.
@@ -55,8 +58,11 @@ struct RouteStudy {
   std::vector<std::vector<double>> big_share;  // [L + 1][L]: how often O1 uses the big expert there
   double all_big = 0, all_small = 0;           // nats per token
   double best_of_all = 0;                      // O1 without a budget
-  double delta_rank_correlation = 0;           // Spearman of small - oracle and small
-  std::vector<TokenDifficulty> tokens;         // [N]
+  // O1 whose budget falls or rises along the sequence, around the same mean: L / 2 in the middle, 2
+  // more or less (1 where L is small) at the ends; and constantly L / 2.
+  double falling_budget = 0, rising_budget = 0, constant_budget = 0;
+  double delta_rank_correlation = 0;    // Spearman of small - oracle and small
+  std::vector<TokenDifficulty> tokens;  // [N]
 };
 
 // `directory` holds the model as the runtime reads it. windows [S, T + 1] int64. Throws Cancelled.

@@ -38,11 +38,13 @@ torch::Tensor big_probabilities(const models::ForwardContext& context) {
 
 }  // namespace
 
-double mean_loss(models::Decoder& model, const torch::Tensor& windows, std::int64_t batch) {
+double mean_loss(models::Decoder& model, const torch::Tensor& windows, std::int64_t batch,
+                 const std::optional<Route>& route) {
   const torch::NoGradGuard no_grad;
   return mean_over(windows, batch, model.embedding.device(), [&](const Batch& b) {
     models::ForwardContext context;
     context.soft = false;
+    if (route) context.forced = forced(*route);
     return token_losses(model.forward(b.tokens, context), b.targets);
   });
 }

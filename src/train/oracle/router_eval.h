@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include <torch/types.h>
 
 #include "models/decoder.h"
+#include "train/oracle/routes.h"
 
 namespace switchyard::train::oracle {
 
@@ -26,7 +28,8 @@ struct RouterEvaluation {
 RouterEvaluation evaluate_router(models::Decoder& model, const torch::Tensor& windows,
                                  int big_layers, std::int64_t batch);
 
-// Mean loss of the model as it stands, without soft mixing.
-double mean_loss(models::Decoder& model, const torch::Tensor& windows, std::int64_t batch);
+// Mean loss of the model as it stands, without soft mixing, or under one route for all tokens.
+double mean_loss(models::Decoder& model, const torch::Tensor& windows, std::int64_t batch,
+                 const std::optional<Route>& route = std::nullopt);
 
 }  // namespace switchyard::train::oracle
