@@ -26,8 +26,30 @@ std::string count(std::uint64_t n) {
   return std::to_string(n);
 }
 
+// Where the number of experts varies, the figures are those of a token with the most.
+std::string describe_experts(const routing::Config& router, int hidden) {
+  const bool varies = routing::method(router.kind).k_is_limit || router.null_experts > 0;
+  std::string text = fmt::format("{}{} of {} per token ({}), hidden width {}",
+                                 varies ? "at most " : "", routing::most_experts_per_item(router),
+                                 router.experts, routing::method(router.kind).name, hidden);
+  if (router.null_experts > 0) {
+    text += fmt::format("; {} choices among these and {} null experts", router.experts_per_token,
+                        router.null_experts);
+  }
+  return text;
+}
+
 std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& model) {
-  const ModelConfig& c = model.config();
+  ModelConfig c = model.config();
+  double expert_width = 0;
+  std::string experts;
+  if (c.moe) {
+    experts = describe_experts(c.moe->router, c.moe->expert.hidden);
+    const int most = routing::most_experts_per_item(c.moe->router);
+    c.moe->router.experts_per_token = most;
+    expert_width =
+        static_cast<double>(std::ranges::count(c.layer_is_moe, true)) * most * c.moe->expert.hidden;
+  }
   std::vector<std::pair<std::string, std::string>> list{
       {"layers x width", fmt::format("{} x {}", c.layers, c.width)},
       {"heads (key-value heads) x head width",
@@ -40,15 +62,10 @@ std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& mod
        count(c.flops_per_token(c.context / 2)) + fmt::format(" (after {} tokens)", c.context / 2)},
       {"bytes of dense weights", format_bytes(model.dense_bytes())},
       {"bytes of experts", format_bytes(model.expert_bytes())},
-      {"bytes of weights read per token", format_bytes(weight_bytes_per_token(model))},
+      {"bytes of weights read per token",
+       format_bytes(weight_bytes_per_token(model, expert_width))},
   };
-  if (c.moe) {
-    const routing::Config& r = c.moe->router;
-    list.insert(
-        list.begin() + 2,
-        {"experts", fmt::format("{} of {} per token ({}), hidden width {}", r.experts_per_token,
-                                r.experts, routing::method(r.kind).name, c.moe->expert.hidden)});
-  }
+  if (c.moe) list.insert(list.begin() + 2, {"experts", experts});
   return list;
 }
 

@@ -98,6 +98,43 @@ TEST_F(Commands, RunGivesTheSameTextUnderEveryBudget) {
   }
 }
 
+TEST_F(Commands, EveryMethodSaysTheSameUnderEveryBudgetThreadsAndBatchSize) {
+  const auto with = [](routing::Config router) {
+    ModelConfig config = testing_support::tiny_mixtral();
+    config.family = Family::switchyard;
+    router.experts = 8;
+    if (routing::method(router.kind).k_is_limit) router.experts_per_token = 8;
+    config.moe->router = router;
+    return config;
+  };
+  const std::vector<std::pair<std::string, ModelConfig>> methods = {
+      {"top_p", with(routing::default_config(routing::Kind::top_p))},
+      {"sigmoid_threshold", with(routing::default_config(routing::Kind::sigmoid_threshold))},
+      {"null", with({.experts_per_token = 3, .null_experts = 8})},
+      {"frozen", with({.experts_per_token = 5, .softmax_after_selection = true, .frozen = true})},
+      {"recurrent", testing_support::tiny_recurrent()}};
+  for (const auto& [name, config] : methods) {
+    const std::string model = directory_ / name;
+    testing_support::write_tiny_text_model(real_file_system(), model, config);
+    const auto say = [&](const cli::Arguments& more) {
+      cli::Arguments arguments = {"run", model, "-p", "Once upon",   "-n",
+                                  "30",  "-s",  "5",  "--ignore-eos"};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      const Outcome o = run(arguments);
+      EXPECT_EQ(o.code, 0) << name << ": " << o.err;
+      return o.out;
+    };
+    const std::string all = say({});
+    for (const cli::Arguments& more :
+         {cli::Arguments{"--mem-budget", "100%"}, cli::Arguments{"--mem-budget", "50%"},
+          cli::Arguments{"--mem-budget", "25%"},
+          cli::Arguments{"--mem-budget", "10%", "--prefetch", "off"},
+          cli::Arguments{"--mem-budget", "25%", "-t", "1", "-b", "1"}}) {
+      EXPECT_EQ(say(more), all) << name << " " << more[1];
+    }
+  }
+}
+
 TEST_F(Commands, RunReadsThePromptFromAFileOrStandardInput) {
   const std::string from_file = run({"run", model_, "-f", text_, "-n", "5", "--temp", "0"}).out;
   EXPECT_THAT(from_file, StartsWith("Once upon a time"));

@@ -140,6 +140,47 @@ TEST_F(ExpertsPerToken, TopPTakesItAsALimit) {
   EXPECT_NE(logits(free), logits(limited));
 }
 
+TEST_F(ExpertsPerToken, InspectSaysTheMostWhereTheNumberVaries) {
+  ModelConfig config = testing_support::tiny_mixtral();
+  config.family = Family::switchyard;
+  const auto said = [&](const std::string& name) {
+    return run({"inspect", write(name, config), "--text", text_}).out;
+  };
+  config.moe->router.null_experts = 8;
+  config.moe->router.experts_per_token = 10;
+  EXPECT_THAT(said("nulls"),
+              HasSubstr("at most 8 of 8 per token (top_k), hidden width 24; 10 choices among these "
+                        "and 8 null experts"));
+  config.moe->router = routing::default_config(routing::Kind::top_p);
+  config.moe->router.experts = config.moe->router.experts_per_token = 8;
+  EXPECT_THAT(said("top_p"),
+              HasSubstr("at most 5 of 8 per token (top_p)"));  // ceil(0.4 * 8), one for rounding
+}
+
+// Bytes of weights used are those of the experts that were chosen, not of the most there could be.
+TEST_F(ExpertsPerToken, TheBenchCountsTheExpertsThatWereChosen) {
+  ModelConfig config = testing_support::tiny_mixtral();
+  const auto bytes = [&](const std::string& name) {
+    const cli::ChildResult o = cli::run_program(
+        SWITCHYARD_BINARY,
+        {"bench", write(name, config), "-p", "4", "-n", "12", "-r", "1", "-t", "1", "--worker"},
+        {});
+    EXPECT_EQ(o.exit_code, 0) << o.err;
+    return nlohmann::json::parse(o.out)["weight_bytes_per_token"].get<double>();
+  };
+  const double expert = 3.0 * 32 * 24 * 4;  // gate, up and down in fp32
+  config.moe->router.experts_per_token = 1;
+  const double one = bytes("one");
+  config.moe->router.experts_per_token = 4;
+  EXPECT_DOUBLE_EQ(bytes("four"), one + 2 * 3 * expert);
+  config.family = Family::switchyard;
+  config.moe->router.null_experts = 8;
+  const double router_rows = 2 * 8 * 32 * 4;
+  const double experts = (bytes("nulls") - one - router_rows) / expert + 2;
+  EXPECT_GT(experts, 0.5);  // of both layers together
+  EXPECT_LT(experts, 7.0);
+}
+
 TEST_F(ExpertsPerToken, BadValuesAreOneClearLine) {
   ModelConfig hash = testing_support::tiny_mixtral();
   hash.family = Family::switchyard;
