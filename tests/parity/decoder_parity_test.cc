@@ -38,6 +38,13 @@ ModelConfig with_skips() {
   return config;
 }
 
+// Duo-LLM's router with a skip among its options, or with a threshold kept as a selection bias.
+ModelConfig duo_router(const std::function<void(routing::Config&)>& change) {
+  auto config = tiny_duo_router();
+  change(config.moe->router);
+  return config;
+}
+
 ModelConfig with_router(const routing::Config& router) {
   auto config = tiny_switchyard();
   config.moe->router = router;
@@ -97,6 +104,11 @@ std::vector<Case> cases() {
       {"duo", tiny_duo()},
       {"duo_router", tiny_duo_router()},
       {"duo_skip", with_skips()},
+      {"duo_router_skip", duo_router([](auto& r) { r.null_experts = 1; })},
+      {"duo_router_threshold", duo_router([](auto& r) {
+         r.selection_bias = true;
+         r.inverse_temperature = 4.0F;
+       })},
       {"recurrent_gru", recurrent(Cell::gru, StatePassing::full)},
       {"recurrent_rnn", recurrent(Cell::rnn, StatePassing::detach)},
       {"recurrent_not_passed", recurrent(Cell::gru, StatePassing::none)},
@@ -181,8 +193,7 @@ TEST_P(DecoderParity, RuntimeGivesTheLogitsAndExpertsOfLibtorch) {
 INSTANTIATE_TEST_SUITE_P(Models, DecoderParity, ::testing::ValuesIn(cases()),
                          [](const auto& test) { return std::string(test.param.name); });
 
-TEST(DecoderParity, ForcedRoutesMeanTheSame) {
-  const auto config = tiny_mixtral();
+void expect_forced_routes_mean_the_same(const ModelConfig& config) {
   MemoryFileSystem fs;
   write_tiny_model(fs, "model", config, 4);
   const auto model = models::load_model(fs, "model");
@@ -211,6 +222,12 @@ TEST(DecoderParity, ForcedRoutesMeanTheSame) {
   }
   expect_same(run_runtime(fs, "model", tokens, &decisions),
               run_libtorch(*model, tokens, models::ForcedRoutes{.experts = experts}), "forced");
+}
+
+TEST(DecoderParity, ForcedRoutesMeanTheSame) {
+  for (const auto& config : {tiny_mixtral(), tiny_duo(), tiny_duo_router()}) {
+    expect_forced_routes_mean_the_same(config);
+  }
 }
 
 }  // namespace
