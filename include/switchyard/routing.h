@@ -150,7 +150,7 @@ struct Config {
   // top_p stops at a sum >= p; false: > p, as its released model. sigmoid_threshold alike
   bool threshold_inclusive = true;
   int min_experts_per_token = 1;  // top_p; sigmoid_threshold, where it may be 0
-  int null_experts = 0;             // m outputs after the experts' own that stand for doing nothing
+  int null_experts = 0;           // m outputs after the experts' own that stand for doing nothing
   NullWeights null_weights = NullWeights::true_only;
   int router_hidden = 0;  // width of the recurrent state; of top_k's hidden layer, 0: linear router
   Cell cell = Cell::gru;  // recurrent
@@ -165,8 +165,8 @@ struct Config {
 };
 
 // What config_from_json() starts from. Differs from Config{} in a few kinds: the weights of top_p
-// and sigmoid_threshold are not renormalised and their f_e counts per item; recurrent has a state of
-// 128.
+// and sigmoid_threshold are not renormalised and their f_e counts per item; recurrent has a state
+// of 128.
 Config default_config(Kind kind);
 
 // Throws Error naming the knob, its value and what it may be.

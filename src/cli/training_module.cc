@@ -26,10 +26,10 @@ std::filesystem::path module_path() {
                .fix = "build with -DSWITCHYARD_TORCH=ON (preset release)"});
 }
 
-// libtorch's loops wait for each other by spinning, milliseconds long by default: with anything else
-// on the machine, threads spin through the time slices the others need, and training measured ten
-// times slower on two busy cores. libgomp reads this once, when it is loaded; a user's own setting
-// stands.
+// libtorch's loops wait for each other by spinning, milliseconds long by default: with anything
+// else on the machine, threads spin through the time slices the others need, and training measured
+// ten times slower on two busy cores. libgomp reads this once, when it is loaded; a user's own
+// setting stands.
 void wait_without_spinning() {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr) return;
   setenv("GOMP_SPINCOUNT", "1000", /*overwrite=*/0);
