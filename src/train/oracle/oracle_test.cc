@@ -37,7 +37,7 @@ class Oracle : public ::testing::Test {
  protected:
   ModelConfig config_ = duo_config(kLayers);
   std::shared_ptr<models::Decoder> model_ = duo_model(config_);
-  torch::Tensor windows_ = some_windows(config_, 5, 12);
+  torch::Tensor windows_ = some_windows(config_, 5, kWindow);
   std::vector<Route> routes_ = enumerate_routes(kLayers, std::nullopt, kTwo);
   RouteLosses losses_ = measure_routes(*model_, windows_, routes_, 2, 9);
 

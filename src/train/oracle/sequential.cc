@@ -47,7 +47,7 @@ SequentialRoutes sequential_oracle(runtime::Engine& engine, std::span<const std:
   const int experts = engine.model().config().moe->router.experts;
   std::vector<std::vector<routing::Decision>> forced;
   for (const Route& route : routes) forced.push_back(decisions({&route, 1}, experts));
-  auto session = engine.new_session(static_cast<int>(tokens.size()));
+  auto session = engine.new_session(static_cast<int>(tokens.size() - 1));
   const auto step = [&](std::int32_t token, std::size_t r) {
     const runtime::StepInput input{
         .session = &session, .tokens = {&token, 1}, .all_logits = false, .forced = &forced[r]};
@@ -76,7 +76,7 @@ std::vector<double> replay(runtime::Engine& engine, std::span<const std::int32_t
                            std::span<const Route> routes) {
   SWITCHYARD_CHECK(routes.size() + 1 == tokens.size());
   const auto forced = decisions(routes, engine.model().config().moe->router.experts);
-  auto session = engine.new_session(static_cast<int>(tokens.size()));
+  auto session = engine.new_session(static_cast<int>(tokens.size() - 1));
   const runtime::StepInput input{.session = &session,
                                  .tokens = tokens.first(routes.size()),
                                  .all_logits = true,

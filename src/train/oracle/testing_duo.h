@@ -10,9 +10,12 @@
 
 namespace switchyard::train::oracle {
 
+inline constexpr int kWindow = 12;  // T
+
 inline ModelConfig duo_config(int layers) {
   auto config = testing_support::tiny_duo();
   config.layers = layers;
+  config.context = kWindow;  // sequences fill it
   config.layer_is_moe.assign(static_cast<std::size_t>(layers), true);
   return config;
 }
