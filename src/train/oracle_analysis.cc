@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -122,8 +123,9 @@ void add_study(const RouteStudy& study, double per_byte, nlohmann::json& result)
     return study.curves.at(curve)[static_cast<std::size_t>(b)] * per_byte;
   };
   const auto lowest = [&](const char* curve, const char* less) {
-    double best = 1e300;
-    for (int b = 0; b <= study.layers; ++b) best = std::min(best, at(curve, b) - at(less, b));
+    // Budgets that leave a choice: with no or all layers big there is one route.
+    double best = study.layers > 1 ? std::numeric_limits<double>::infinity() : 0.0;
+    for (int b = 1; b < study.layers; ++b) best = std::min(best, at(curve, b) - at(less, b));
     return best;
   };
   result["all_big_bits"] = study.all_big * per_byte;
