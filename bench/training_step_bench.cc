@@ -101,6 +101,12 @@ const std::vector<Method>& methods() {
        .set = {"router.kind=random", "router.experts=2", "router.experts_per_token=1",
                "router.losses={}", "router.probabilities=[0.5, 0.5]", "model.hidden=480",
                "model.expert_hidden=[480, 32]"}},
+      {.name = "duo-llm-router",
+       .what = "mixes big and small, together two experts wide; all but the router frozen",
+       .set = {"model.hidden=240", "model.expert_hidden=[240, 16]", "router.experts=2",
+               "router.experts_per_token=1", "router.gate=none", "router.soft_training=true",
+               "router.losses={ budget_coefficient = 10.0, budget = [0.5] }",
+               "train.only_router=true"}},
   };
   return table;
 }

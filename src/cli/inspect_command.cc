@@ -1,5 +1,6 @@
 // switchyard inspect: parameters, bytes, FLOPs, and where the tokens of a text go.
 #include <algorithm>
+#include <cmath>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -27,16 +28,39 @@ std::string count(std::uint64_t n) {
 }
 
 // Where the number of experts varies, the figures are those of a token with the most.
-std::string describe_experts(const routing::Config& router, int hidden) {
+std::string describe_experts(const MoeConfig& moe) {
+  const routing::Config& router = moe.router;
+  const std::string widths = moe.expert_hidden.empty()
+                                 ? std::to_string(moe.expert.hidden)
+                                 : fmt::format("{}", fmt::join(moe.expert_hidden, ", "));
   const bool varies = routing::method(router.kind).k_is_limit || router.null_experts > 0;
   std::string text = fmt::format("{}{} of {} per token ({}), hidden width {}",
                                  varies ? "at most " : "", routing::most_experts_per_item(router),
-                                 router.experts, routing::method(router.kind).name, hidden);
+                                 router.experts, routing::method(router.kind).name, widths);
   if (router.null_experts > 0) {
-    text += fmt::format("; {} choices among these and {} null experts", router.experts_per_token,
-                        router.null_experts);
+    text += fmt::format("; {} choices among these and {} null expert{}", router.experts_per_token,
+                        router.null_experts, router.null_experts == 1 ? "" : "s");
   }
   return text;
+}
+
+// Weights that a token of the text used on average, where the model's own number is a limit or a
+// guess: null experts, skips, thresholds, experts of different width.
+double active_in_text(const ModelConfig& config, const RouteStatistics& routes) {
+  ModelConfig rest = config;
+  rest.moe->router.experts_per_token = 0;
+  auto sum = static_cast<double>(rest.active_parameters());
+  for (const auto& [layer, r] : routes.layers()) {
+    if (r.load.items() == 0) continue;
+    double used = 0;
+    for (std::size_t e = 0; e < r.load.counts().size(); ++e) {
+      const FfnConfig ffn = config.moe->ffn(static_cast<int>(e));
+      used += static_cast<double>(r.load.counts()[e]) * (ffn.gated ? 3.0 : 2.0) * config.width *
+              ffn.hidden;
+    }
+    sum += used / static_cast<double>(r.load.items());
+  }
+  return sum;
 }
 
 std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& model) {
@@ -44,7 +68,7 @@ std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& mod
   double expert_width = 0;
   std::string experts;
   if (c.moe) {
-    experts = describe_experts(c.moe->router, c.moe->expert.hidden);
+    experts = describe_experts(*c.moe);
     const int most = routing::most_experts_per_item(c.moe->router);
     c.moe->router.experts_per_token = most;
     expert_width =
@@ -160,6 +184,23 @@ Table class_table(const RouteStatistics& routes) {
   return table;
 }
 
+// A few points of the log, the first and the last among them.
+Table history_table(const TrainingHistory& history) {
+  Table table({{"training step"}, {"experts/token"}, {"null share"}, {"load entropy"}});
+  const std::size_t points = history.experts_per_token.x.size();
+  std::size_t last = points;
+  for (const std::size_t i : {std::size_t{0}, points / 4, points / 2, 3 * points / 4, points - 1}) {
+    if (i == last) continue;
+    last = i;
+    table.add_row(
+        {Cell::number(history.experts_per_token.x[i], 0),
+         Cell::number(history.experts_per_token.y[i], 2),
+         i < history.null_share.y.size() ? Cell::percent(history.null_share.y[i]) : Cell(),
+         i < history.load_entropy.y.size() ? Cell::percent(history.load_entropy.y[i]) : Cell()});
+  }
+  return table;
+}
+
 }  // namespace
 
 int run_inspect(const Arguments& arguments, Console& console) {
@@ -187,12 +228,25 @@ int run_inspect(const Arguments& arguments, Console& console) {
       ->capture_default_str();
   if (!parse(*app, arguments, console)) return kDone;
   const TableFormat table_format = parse_table_format(format, "--output");
+  const std::string shown_name = model_flags.model;
+  TrainingHistory history;
+  if (is_run_directory(console.files, model_flags.model)) {
+    history = read_training_history(console.files, model_flags.model);
+    model_flags.model += "/model";
+  }
 
   std::vector<std::int32_t> tokens;
   std::vector<TokenClass> classes;
-  InspectPage page{.title = model_flags.model, .facts = {}, .tokens = {}, .routed_tokens = 0};
-  if (!text_file.empty())
+  InspectPage page{.title = shown_name, .history = std::move(history)};
+  if (!text_file.empty()) {
     text = data::read_text(console.files, data::find_data(console.files, text_file));
+    if (text.empty()) {
+      throw Error({.what = "the text is empty",
+                   .where = text_file,
+                   .expected = "text whose tokens can be routed",
+                   .fix = ""});
+    }
+  }
   if (!text.empty()) {
     const Tokenizer tokenizer = Tokenizer::load(console.files, model_flags.model);
     tokens = tokenizer.encode(text);
@@ -211,12 +265,20 @@ int run_inspect(const Arguments& arguments, Console& console) {
   RouteStatistics routes(model.config(), std::move(classes), shown_tokens);
   page.facts = facts(model);
   page.routed_tokens = tokens.size();
+  const bool routed = !tokens.empty() && model.config().moe.has_value();
+  if (routed) {
+    route_text(engine, tokens, routes, console);
+    page.facts.emplace_back(
+        "active per token of this text",
+        count(static_cast<std::uint64_t>(std::llround(active_in_text(model.config(), routes)))));
+  }
   if (table_format == TableFormat::text) {
     for (const auto& [name, value] : page.facts)
       console.out << fmt::format("{:<38}{}\n", name, value);
+    if (!page.history.empty())
+      console.out << '\n' << history_table(page.history).render(table_format);
   }
-  if (!tokens.empty() && model.config().moe) {
-    route_text(engine, tokens, routes, console);
+  if (routed) {
     if (table_format == TableFormat::text)
       console.out << fmt::format("\nrouting of {} tokens\n", tokens.size());
     const bool for_machines = table_format == TableFormat::json || table_format == TableFormat::csv;

@@ -1,5 +1,6 @@
 #include "cli/inspect_page.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -19,6 +20,7 @@ p { color: var(--faint); margin: .3rem 0 .8rem; }
 table { border-collapse: collapse; } td, th { padding: .2rem .8rem .2rem 0; border-bottom: 1px solid var(--line);
        text-align: right; font-variant-numeric: tabular-nums; } td:first-child, th:first-child { text-align: left; }
 figure { margin: 0; overflow-x: auto; background: #fff; border-radius: 6px; }
+figure.pair { display: flex; flex-wrap: wrap; }
 .bar { display: flex; gap: 1rem; align-items: center; flex-wrap: wrap; margin: .5rem 0; }
 #tokens { font: 14px/2 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere; border: 1px solid var(--line);
        border-radius: 6px; padding: .8rem; }
@@ -154,19 +156,27 @@ std::string load_heat_map(const RouteStatistics& routes) {
                     .x_label = "expert",
                     .y_label = "layer",
                     .value = {.label = "share", .min = 0.0}};
-  if (routes.has_nulls()) map.subtitle += "; the last column is all null experts together";
+  if (routes.has_nulls())
+    map.subtitle += "; the last column, all null experts together, may lie above the colours";
   map.column_names = routes.expert_names();
   if (routes.has_nulls()) map.column_names.push_back("null");
   map.rows = routes.layers().size();
   map.columns = map.column_names.size();
+  double largest = 0;  // of the experts; all nulls together would leave them in the dark
   for (const auto& [layer, r] : routes.layers()) {
     map.row_names.push_back(std::to_string(layer));
     const std::uint64_t nulls = routes.has_nulls() ? r.load.null_count() : 0;
     const auto total =
         static_cast<double>(std::max<std::uint64_t>(1, r.load.assignments() + nulls));
-    for (const std::uint64_t count : r.load.counts())
+    for (const std::uint64_t count : r.load.counts()) {
       map.values.push_back(static_cast<double>(count) / total);
+      largest = std::max(largest, map.values.back());
+    }
     if (routes.has_nulls()) map.values.push_back(static_cast<double>(nulls) / total);
+  }
+  if (routes.has_nulls()) {
+    map.show_values = true;
+    if (largest > 0) map.value.max = largest;
   }
   map.width = 960;
   map.height = static_cast<int>(160 + 30 * map.rows);
@@ -183,6 +193,11 @@ std::string render(const InspectPage& page, const RouteStatistics& routes) {
     html += "<tr><td>" + escape_markup(name) + "</td><td>" + escape_markup(value) + "</td></tr>\n";
   }
   html += "</table>\n";
+  if (!page.history.empty()) {
+    html += "<h2>Over the training</h2>\n<figure class=\"pair\">" +
+            draw_experts_per_token(page.history) + draw_routing_shares(page.history) +
+            "</figure>\n";
+  }
   if (!routes.layers().empty() && page.routed_tokens > 0) {
     html += fmt::format("<h2>Load</h2>\n<p>Over {} tokens.</p>\n<figure>", page.routed_tokens) +
             load_heat_map(routes) + "</figure>\n" + layer_table(routes) +

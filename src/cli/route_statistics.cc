@@ -43,7 +43,10 @@ void RouteStatistics::add(const runtime::RouteRecord& record) {
   const routing::Decision& d = *record.decision;
   const auto first = static_cast<std::size_t>(layer.load.items());  // its place in the text
   layer.load.add(d);
-  if (!record.logits.empty()) layer.confidence.add(router_.score, record.logits, d.items());
+  // As the router turns them into probabilities.
+  std::vector<float> logits(record.logits.begin(), record.logits.end());
+  for (float& logit : logits) logit *= router_.inverse_temperature;
+  if (!logits.empty()) layer.confidence.add(router_.score, logits, d.items());
   for (std::size_t n = 0; n < d.items(); ++n) {
     if (first + n < classes_.size()) {
       ClassLoad& of_class = layer.by_class[static_cast<std::size_t>(classes_[first + n])];
@@ -56,10 +59,10 @@ void RouteStatistics::add(const runtime::RouteRecord& record) {
       route.experts.push_back(d.expert[a]);
       route.weights.push_back(d.weight[a]);
     }
-    if (!record.logits.empty()) {
-      const std::size_t width = record.logits.size() / d.items();
+    if (!logits.empty()) {
+      const std::size_t width = logits.size() / d.items();
       routing::RouterConfidence one;
-      one.add(router_.score, record.logits.subspan(n * width, width), 1);
+      one.add(router_.score, std::span(logits).subspan(n * width, width), 1);
       route.entropy = one.normalized_entropy();
     }
     layer.tokens.push_back(std::move(route));

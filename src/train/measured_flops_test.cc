@@ -136,6 +136,25 @@ TEST(MeasuredFlops, BigSmallAndSkipCostTheirOwnWidth) {
                    (router + 3 * D * 20 / 2.0) + (router + 3 * D * 3));
 }
 
+// While the router learns, every token goes through all experts; afterwards through one.
+TEST(MeasuredFlops, SoftTrainingPaysForEveryExpert) {
+  ModelConfig config = two_layers();
+  config.moe->expert.hidden = 20;
+  config.moe->expert_hidden = {20, 3};
+  routing::Config& router = config.moe->router;
+  router.experts = 2;
+  router.experts_per_token = 1;
+  router.null_experts = 1;
+  router.gate = routing::Gate::none;
+  router.soft_training = true;
+  router.losses.budget_coefficient = 1;
+  router.losses.budget = {0.5F};
+  models::ForwardContext training;
+  training.training = true;
+  EXPECT_DOUBLE_EQ(ffn_multiply_adds(config, training), 2 * (3 * D + 3 * D * (20 + 3)));
+  EXPECT_DOUBLE_EQ(ffn_multiply_adds(config), 2 * (3 * D + 3 * D * 20));
+}
+
 // Drawn without a router: no logits, and the mean of what was drawn.
 TEST(MeasuredFlops, RandomRoutesCostWhatTheyTake) {
   ModelConfig config = two_layers();

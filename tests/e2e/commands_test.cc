@@ -235,6 +235,69 @@ TEST_F(Commands, InspectWritesATableAndAPage) {
   EXPECT_EQ(nlohmann::json::parse(json.out).size(), 2U);
 }
 
+// The directory of a run shows how routing changed while it was trained.
+TEST_F(Commands, InspectOfARunShowsItsTraining) {
+  FileSystem& fs = real_file_system();
+  const std::string run_directory = directory_ / "run";
+  testing_support::write_tiny_text_model(fs, run_directory + "/model",
+                                         testing_support::tiny_mixtral());
+  std::string log = R"({"event":"start","step":0})"
+                    "\n";
+  for (const auto& [step, experts] : std::vector<std::pair<int, double>>{{1, 7.25}, {10, 3.5}}) {
+    log += nlohmann::json{{"event", "step"},
+                          {"step", step},
+                          {"router", {{"experts_per_token", experts}, {"null_share", 0.125}}}}
+               .dump() +
+           "\n";
+  }
+  write_file_atomically(fs, run_directory + "/log.jsonl", log + R"({"event":"st)");  // killed here
+  const std::string page = directory_ / "page.html";
+  const Outcome o = run({"inspect", run_directory, "-p", "Once upon", "--html", page});
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, AllOf(HasSubstr("training step"), HasSubstr("7.25"), HasSubstr("3.50"),
+                           HasSubstr("12.5 %"), HasSubstr("active per token of this text")));
+  EXPECT_THAT(read_file(fs, page), HasSubstr("Experts per token in training"));
+  const Outcome json = run({"inspect", run_directory, "-p", "Once upon", "-o", "json"});
+  EXPECT_TRUE(nlohmann::json::parse(json.out).is_array());
+}
+
+TEST_F(Commands, InspectCountsNullExpertsAndWhatTokensReallyUse) {
+  ModelConfig config = testing_support::tiny_switchyard();
+  config.moe->router = {};
+  config.moe->router.experts = 4;
+  config.moe->router.experts_per_token = 3;
+  config.moe->router.null_experts = 4;
+  const std::string model = directory_ / "nulls";
+  testing_support::write_tiny_text_model(real_file_system(), model, config);
+  const std::string page = directory_ / "page.html";
+  const Outcome o = run({"inspect", model, "--text", text_, "--html", page});
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out, HasSubstr("at most 3 of 4 per token (top_k), hidden width"));
+  EXPECT_THAT(read_file(real_file_system(), page), HasSubstr("all null experts together"));
+  const auto layer =
+      nlohmann::json::parse(run({"inspect", model, "--text", text_, "-o", "json"}).out).at(0);
+  const double experts = layer.at("experts_per_token");
+  EXPECT_NEAR(layer.at("null_share").get<double>(), 1 - experts / 3, 1e-3);
+  EXPECT_GT(experts, 0);
+  EXPECT_LT(experts, 3);
+
+  config.moe->router = routing::default_config(routing::Kind::top_p);
+  config.moe->router.experts = config.moe->router.experts_per_token = 4;
+  config.moe->router.threshold = 0.6F;
+  const std::string limit = directory_ / "limit";
+  testing_support::write_tiny_text_model(real_file_system(), limit, config);
+  const Outcome p = run({"inspect", limit, "--text", text_});
+  EXPECT_THAT(p.out, AllOf(HasSubstr("at most 4 of 4 per token (top_p)"),
+                           HasSubstr("active per token of this text")));
+}
+
+TEST_F(Commands, InspectRefusesAnEmptyText) {
+  write_file_atomically(real_file_system(), text_, "");
+  const Outcome o = run({"inspect", model_, "--text", text_});
+  EXPECT_EQ(o.code, 1);
+  EXPECT_THAT(o.err, HasSubstr("the text is empty"));
+}
+
 TEST_F(Commands, InspectCannotBeFooledByMarkupInAText) {
   const std::string page = directory_ / "page.html";
   ASSERT_EQ(
