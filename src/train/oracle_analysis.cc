@@ -269,7 +269,7 @@ std::string curves_plot(const std::vector<SeedResult>& seeds) {
                *curve_at(s, oracle::kSequentialFixed, b);
       });
   for (const char* curve :
-       {oracle::kOracle, oracle::kCodeLength, oracle::kNull, oracle::kFixed, oracle::kRandomSet}) {
+       {oracle::kOracle, oracle::kCodeLength, oracle::kNull, oracle::kFixed, oracle::kMeanRoute}) {
     add(curve, plot::LineStyle::line_and_markers,
         [&](const SeedResult& s, int b) { return curve_at(s, curve, b); });
   }
