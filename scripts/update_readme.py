@@ -19,18 +19,31 @@ def size(n):
         n /= 1024
 
 
+# Two decimals for large numbers, three for what is small, such as bits a byte.
+def number_format(like, sign):
+    decimals = 2 if abs(like) >= 100 else 3
+    return lambda x: f"{x:{sign}.{decimals}f}"
+
+
 def claims():
     lines = []
     for path in sorted(ROOT.glob("papers/*/results.json")):
         results = json.loads(path.read_text())
         for claim in results["claims"]:
-            d = claim["difference"]
-            interval = f" [{d['low']:+.2f}, {d['high']:+.2f}]" if "low" in d else " (one seed)"
-            sides = [f"{claim[s]['arm']} {claim[s]['mean']:.2f} ± {claim[s]['deviation']:.2f}" for s in ("baseline", "method")]
+            # A claim about a value has no baseline: the value stands where the difference would.
+            value = "range" in claim
+            d = claim["value" if value else "difference"]
+            number = number_format(claim["method"]["mean"], "" if value else "+")
+            interval = f" [{number(d['low'])}, {number(d['high'])}]" if "low" in d else " (one seed)"
+            plain = number_format(claim["method"]["mean"], "")
+            sides = [
+                f"{claim[s]['arm']} {plain(claim[s]['mean'])} ± {plain(claim[s]['deviation'])}" if s in claim else "-"
+                for s in ("baseline", "method")
+            ]
             slug = path.parent.name
             lines.append(
                 f"| [{claim['text']}](papers/{slug}/README.md) ({claim['source']}) | {claim['metric']} | {sides[0]} | {sides[1]} "
-                f"| {d['mean']:+.2f}{interval} | {claim['verdict']} |"
+                f"| {number(d['mean'])}{interval} | {claim['verdict']} |"
             )
     if not lines:
         return ""
