@@ -6,7 +6,8 @@
 // Query head h reads key/value head h / (H / kv_heads).
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "switchyard/model_config.h"
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "switchyard/routing.h"
 

@@ -1,5 +1,5 @@
 // Grouped experts out of tensor operations, for devices and types without a hand-written path.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "models/expert_paths.h"
 #include "models/feed_forward.h"

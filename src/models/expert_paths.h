@@ -3,7 +3,7 @@
 // in x's type.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "models/expert_bank.h"
 

@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 #include <vector>
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "switchyard/error.h"
 

@@ -1,7 +1,8 @@
 // A dense feed-forward network, gated (SwiGLU and relatives) or plain.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "switchyard/model_config.h"
 

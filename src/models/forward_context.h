@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "models/compute_path.h"
 #include "models/routers/router.h"

@@ -3,7 +3,8 @@
 #if SWITCHYARD_DNNL
 #include <dnnl.h>
 #else
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 #endif
 
 #include "base/check.h"

@@ -4,7 +4,8 @@
 //   y = sum over chosen e of weight_e * expert_e(x)  +  [sigmoid(w . x)] * shared(x)
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 #include "switchyard/model_config.h"
 

@@ -2,7 +2,8 @@
 // double). Zhang and Sennrich 2019.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
 
 namespace switchyard::models {
 

@@ -2,7 +2,9 @@
 #include <cmath>
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "models/budget_loss.h"
 #include "models/decoder.h"

@@ -1,5 +1,5 @@
-// The precompiled header of every target that uses libtorch (cmake/TorchTarget.cmake). Sources
-// include what they use as if it did not exist.
+// The precompiled header of every target that uses libtorch (cmake/PrecompiledHeaders.cmake).
+// Sources include what they use as if it did not exist.
 #pragma once
 
 #include <cstdint>
@@ -12,4 +12,9 @@
 #include <string_view>
 #include <vector>
 
-#include <torch/torch.h>
+// Not torch/torch.h: what its headers leave to be instantiated, every source that uses the
+// precompiled header instantiates anew.
+#include <torch/autograd.h>
+#include <torch/nn/module.h>
+#include <torch/types.h>
+#include <torch/utils.h>

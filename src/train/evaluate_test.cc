@@ -3,7 +3,8 @@
 #include <cmath>
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "train/testing_recipe.h"
 

@@ -1,7 +1,8 @@
 // The operations that equal training FLOPs rest on, against a count by hand for every method.
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "models/decoder.h"
 #include "train/routing_totals.h"

@@ -3,7 +3,8 @@
 #include <cmath>
 
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "base/check.h"
 

@@ -2,7 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <torch/optim/adam.h>
+#include <torch/optim/adamw.h>
+#include <torch/optim/sgd.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 namespace switchyard::train {
 namespace {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <set>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "switchyard/error.h"
 

@@ -4,7 +4,9 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include <torch/torch.h>
+#include <torch/special.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 namespace switchyard::train {
 namespace {

@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <xxhash.h>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "switchyard/error.h"
 

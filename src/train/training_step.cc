@@ -3,7 +3,9 @@
 #include <cmath>
 #include <fmt/format.h>
 
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "switchyard/error.h"
 

@@ -3,7 +3,8 @@
 #include <functional>
 #include <gtest/gtest.h>
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "switchyard/runtime.h"
 

@@ -5,7 +5,10 @@
 #include <gtest/gtest.h>
 #include <string>
 
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/optim/adam.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "switchyard/error.h"
 #include "switchyard/routing.h"

@@ -1,7 +1,7 @@
 // From logits to gate weights with a gradient; formulas in routing/gate_weights.h.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "switchyard/routing.h"
 

@@ -3,7 +3,9 @@
 // layers hold on to it.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/nn/modules/rnn.h>
+#include <torch/types.h>
 
 #include "switchyard/routing.h"
 

@@ -1,7 +1,7 @@
 // Auxiliary losses with a gradient; definitions and values at perfect balance in routing/losses.h.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "switchyard/routing.h"
 

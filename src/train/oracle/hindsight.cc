@@ -6,7 +6,7 @@
 #include <map>
 #include <numeric>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "base/check.h"
 #include "base/random.h"

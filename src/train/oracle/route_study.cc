@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "switchyard/error.h"
 #include "switchyard/runtime.h"

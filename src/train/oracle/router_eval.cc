@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <functional>
 
-#include <torch/torch.h>
+#include <torch/special.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "train/oracle/route_losses.h"
 

@@ -3,7 +3,8 @@
 
 #include <memory>
 
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/utils.h>
 
 #include "models/decoder.h"
 #include "support/tiny_model.h"
