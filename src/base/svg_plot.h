@@ -1,4 +1,4 @@
-// Plots for papers and pages, as SVG text: line plot, bar chart, heat map.
+// Plots for papers and pages, as SVG text: line plot, bar chart, dot plot, heat map.
 //
 //   plot::LinePlot loss{.title = "Training loss", .x = {.label = "step"}, .y = {.label = "loss",
 //   .unit = "nats/token"}}; loss.series.push_back({.name = "top-2", .x = steps, .y = losses, .low =
@@ -74,6 +74,26 @@ struct BarChart {
   int height = 400;
 };
 
+// A row of a dot plot: a value with an interval or range, and what it was made from.
+struct DotRow {
+  std::string name = {};
+  double value = 0;
+  // Ends of the line through the value; left out: no line.
+  std::optional<double> low = {};
+  std::optional<double> high = {};
+  std::vector<double> single = {};  // small marks beside the value, e.g. one a seed
+};
+
+// Values to be told apart by their differences: unlike bars, the axis need not show zero.
+struct DotPlot {
+  std::string title = {};
+  std::string subtitle = {};
+  Axis x = {};
+  std::vector<DotRow> rows = {};         // the first is at the top
+  std::optional<double> reference = {};  // a vertical line, always within the axis
+  int width = 640;                       // the height follows from the rows
+};
+
 struct HeatMap {
   std::string title = {};
   std::string subtitle = {};
@@ -93,6 +113,7 @@ struct HeatMap {
 
 std::string to_svg(const LinePlot& plot);
 std::string to_svg(const BarChart& chart);
+std::string to_svg(const DotPlot& plot);
 std::string to_svg(const HeatMap& map);
 
 }  // namespace switchyard::plot

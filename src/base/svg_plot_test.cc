@@ -167,6 +167,41 @@ TEST(LinePlot, AnyNumbersAndSizesAreDrawn) {
   }
 }
 
+DotPlot dots() {
+  return {
+      .title = "Differences",
+      .x = {.label = "method - baseline", .unit = "bits/byte"},
+      .rows =
+          {{.name = "top-p", .value = -0.02, .low = -0.05, .high = 0.01, .single = {-0.03, -0.01}},
+           {.name = "a < b", .value = 0.04}},
+      .reference = 0.0};
+}
+
+TEST(DotPlot, DrawsValuesIntervalsMarksAndTheReference) {
+  const std::string svg = to_svg(dots());
+  expect_well_formed(svg);
+  EXPECT_THAT(svg, HasSubstr("top-p"));
+  EXPECT_THAT(svg, HasSubstr("a &lt; b"));
+  EXPECT_THAT(svg, HasSubstr("method - baseline (bits/byte)"));
+  EXPECT_EQ(count(svg, "stroke-dasharray=\"4 3\""), 1u);
+}
+
+TEST(DotPlot, TheAxisNeedNotShowZeroButShowsTheReference) {
+  DotPlot plot{.rows = {{.name = "a", .value = 2.3}, {.name = "b", .value = 2.4}}};
+  EXPECT_THAT(to_svg(plot), Not(HasSubstr(">0<")));
+  plot.reference = 0;
+  EXPECT_THAT(to_svg(plot), HasSubstr(">0<"));
+}
+
+TEST(DotPlot, GrowsWithItsRowsAndLeavesOutWhatIsNotFinite) {
+  DotPlot plot{.rows = {{.name = "a", .value = 1}}};
+  const std::string one = to_svg(plot);
+  plot.rows.push_back({.name = "b", .value = kNan});
+  EXPECT_NE(one.substr(0, 200), to_svg(plot).substr(0, 200));
+  EXPECT_THAT(to_svg(plot), Not(HasSubstr("nan")));
+  EXPECT_THAT(to_svg(DotPlot{}), HasSubstr("no data"));
+}
+
 BarChart bars() {
   BarChart chart{.title = "Speed",
                  .categories = {"scalar", "avx2"},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numbers>
@@ -69,7 +70,7 @@ std::string curves(FileSystem& fs, const Experiment& experiment,
   plot::LinePlot out = {
       .title = experiment.title,
       .subtitle = "mean over seeds; the band reaches from the lowest to the highest",
-      .x = {.label = axes.flops ? "training FLOPs" : "step"},
+      .x = {.label = axes.flops ? "training FLOPs" : "step", .min = 0},
       .y = {.label = "validation loss", .unit = axes.bytes ? "bits/byte" : "nats/token"},
       .width = 760,
       .height = 460};
@@ -88,22 +89,77 @@ std::vector<double> metric_values(const Arm& arm, const std::vector<FinishedRun>
   return values;
 }
 
-std::string bars(const Experiment& experiment, const std::vector<FinishedRun>& runs) {
+// "valid bits per byte"
+std::string in_words(std::string metric) {
+  std::ranges::replace(metric, '_', ' ');
+  return metric;
+}
+
+// The metric of the first claim in every arm.
+std::string arms(const Experiment& experiment, const std::vector<FinishedRun>& runs) {
   const std::string& metric = experiment.claims.front().metric;
-  plot::BarChart chart = {.title = experiment.title,
-                          .subtitle = "mean over seeds, from the lowest to the highest",
-                          .y = {.label = metric},
-                          .show_values = true,
-                          .width = 760};
-  plot::BarSeries series;
+  plot::DotPlot out = {.title = experiment.title,
+                       .subtitle = "mean over seeds and their range; a small mark a seed",
+                       .x = {.label = in_words(metric)},
+                       .width = 760};
   for (const Arm& arm : experiment.arms) {
     const std::vector<double> values = metric_values(arm, runs, metric);
     if (values.empty()) continue;
+    const auto [low, high] = std::ranges::minmax(values);
+    out.rows.push_back(
+        {.name = arm.name, .value = mean(values), .low = low, .high = high, .single = values});
+  }
+  return plot::to_svg(out);
+}
+
+// Differences that the claims with the first claim's metric look at. Nothing if it is none of a
+// comparison.
+std::optional<std::string> differences(const Experiment& experiment,
+                                       const std::vector<FinishedRun>& runs) {
+  const Claim& first = experiment.claims.front();
+  if (first.kind != Claim::Kind::comparison) return std::nullopt;
+  plot::DotPlot out = {
+      .title = experiment.title,
+      .subtitle = "differences paired by seed: mean, 95 % interval, a small mark a seed",
+      .x = {.label = fmt::format("{}: method − baseline ({} is better)", in_words(first.metric),
+                                 first.lower_is_better ? "lower" : "higher")},
+      .reference = 0.0,
+      .width = 760};
+  for (const Claim& claim : experiment.claims) {
+    if (claim.kind != Claim::Kind::comparison || claim.metric != first.metric) continue;
+    const ClaimResult result = judge(claim, runs);
+    plot::DotRow row = {.name = fmt::format("{} − {}", claim.method, claim.baseline),
+                        .value = result.interval.mean};
+    if (result.method.size() > 1) {
+      row.low = result.interval.low;
+      row.high = result.interval.high;
+    }
+    for (std::size_t i = 0; i < result.method.size(); ++i)
+      row.single.push_back(result.method[i] - result.baseline[i]);
+    out.rows.push_back(std::move(row));
+  }
+  return plot::to_svg(out);
+}
+
+// Speed of decoding in the runtime; nothing if it was not measured.
+std::optional<std::string> runtime_bars(const Experiment& experiment,
+                                        const std::vector<FinishedRun>& runs) {
+  plot::BarChart chart = {
+      .title = experiment.title,
+      .subtitle = "decoding one token at a time in the runtime; mean over seeds and their range",
+      .y = {.label = "tokens/s"},
+      .show_values = true,
+      .width = 760};
+  plot::BarSeries series;
+  for (const Arm& arm : experiment.arms) {
+    const std::vector<double> values = metric_values(arm, runs, "runtime_tokens_per_second");
+    if (values.empty()) continue;
     chart.categories.push_back(arm.name);
     series.values.push_back(mean(values));
-    series.low.push_back(*std::min_element(values.begin(), values.end()));
-    series.high.push_back(*std::max_element(values.begin(), values.end()));
+    series.low.push_back(std::ranges::min(values));
+    series.high.push_back(std::ranges::max(values));
   }
+  if (chart.categories.empty()) return std::nullopt;
   chart.series.push_back(std::move(series));
   return plot::to_svg(chart);
 }
@@ -140,7 +196,9 @@ std::optional<std::string> sweep(const Experiment& experiment,
 std::vector<Figure> plot_experiment(FileSystem& fs, const Experiment& experiment,
                                     const std::vector<FinishedRun>& runs) {
   std::vector<Figure> out = {{"plot.svg", curves(fs, experiment, runs)}};
-  if (experiment.arms.size() >= 3) out.push_back({"bars.svg", bars(experiment, runs)});
+  if (experiment.arms.size() >= 3) out.push_back({"arms.svg", arms(experiment, runs)});
+  if (const auto svg = differences(experiment, runs)) out.push_back({"differences.svg", *svg});
+  if (const auto svg = runtime_bars(experiment, runs)) out.push_back({"runtime.svg", *svg});
   if (const auto svg = sweep(experiment, runs)) out.push_back({"sweep.svg", *svg});
   return out;
 }

@@ -1,5 +1,4 @@
-// The figures of an experiment, an arm a line or bar: means over seeds, and bands from the lowest
-// to the highest.
+// The figures of an experiment: means over seeds, and how far seeds are apart.
 #pragma once
 
 #include <string>
@@ -17,11 +16,13 @@ struct Figure {
   std::string svg;
 };
 
-//   plot.svg   validation loss (bits per byte of byte-level data) over steps, or over training
-//   FLOPs
-//              where they are what the arms have in common
-//   bars.svg   the metric of the first claim, with three arms or more
-//   sweep.svg  bits per byte over K, if K was swept
+//   plot.svg         validation loss (bits per byte of byte-level data) over steps, or over
+//   training
+//                    FLOPs where they are what the arms have in common
+//   arms.svg         the metric of the first claim, with three arms or more
+//   differences.svg  method minus baseline of all claims with that metric, with their intervals
+//   runtime.svg      tokens per second in the runtime, if it was measured
+//   sweep.svg        bits per byte over K, if K was swept
 std::vector<Figure> plot_experiment(FileSystem& fs, const Experiment& experiment,
                                     const std::vector<FinishedRun>& runs);
 

@@ -133,36 +133,80 @@ Cell number_or_nothing(const nlohmann::json& result, const char* key, int decima
   return result.contains(key) ? Cell::number(result.at(key).get<double>(), decimals) : Cell();
 }
 
-Table runs_table(const nlohmann::json& results) {
-  Table table({{"arm"},
-               {"seed"},
-               {"weights"},
-               {"active"},
-               {"valid loss"},
-               {"test perplexity a token"},
-               {"test perplexity a word"},
-               {"test bits a byte"},
-               {"tokens/s"}});
-  for (const nlohmann::json& run : results.at("runs")) {
-    const nlohmann::json& result = run.at("result");
-    table.add_row({run.at("arm").get<std::string>(), run.at("seed").get<std::uint64_t>(),
-                   result.at("parameters").get<std::uint64_t>(),
-                   Cell::number(result.at("active_parameters").get<double>(), 0),
-                   number_or_nothing(result, "valid_loss", 4),
-                   number_or_nothing(result, "test_perplexity", 2),
-                   number_or_nothing(result, "test_word_perplexity", 2),
-                   number_or_nothing(result, "test_bits_per_byte", 4),
-                   number_or_nothing(result, "tokens_per_second", 0)});
-  }
-  return table;
-}
-
-// Columns of the table of arms: those that some run has.
 struct Column {
   const char* title;
   const char* key;
   int decimals;
 };
+
+// Columns of the table of runs behind arm, seed and weights: those that some run has.
+constexpr Column kRunColumns[] = {
+    {"valid loss", "valid_loss", 4},
+    {"valid bits a byte", "valid_bits_per_byte", 4},
+    {"test perplexity a token", "test_perplexity", 2},
+    {"test perplexity a word", "test_word_perplexity", 2},
+    {"test bits a byte", "test_bits_per_byte", 4},
+    {"tokens/s", "tokens_per_second", 0},
+};
+
+Table runs_table(const nlohmann::json& results) {
+  const nlohmann::json& runs = results.at("runs");
+  std::vector<Column> shown;
+  for (const Column& column : kRunColumns) {
+    if (std::ranges::any_of(
+            runs, [&](const nlohmann::json& run) { return run.at("result").contains(column.key); }))
+      shown.push_back(column);
+  }
+  std::vector<Table::Column> heads = {{"arm"}, {"seed"}, {"weights"}, {"active"}};
+  for (const Column& column : shown) heads.push_back({column.title});
+  Table table(heads);
+  for (const nlohmann::json& run : runs) {
+    const nlohmann::json& result = run.at("result");
+    std::vector<Cell> row = {run.at("arm").get<std::string>(), run.at("seed").get<std::uint64_t>(),
+                             result.at("parameters").get<std::uint64_t>(),
+                             Cell::number(result.at("active_parameters").get<double>(), 0)};
+    for (const Column& column : shown)
+      row.push_back(number_or_nothing(result, column.key, column.decimals));
+    table.add_row(row);
+  }
+  return table;
+}
+
+// The figures beside the README, those of the analysis last.
+std::string figures(const nlohmann::json& results) {
+  std::string title = results.at("title").get<std::string>();
+  std::erase_if(title, [](char c) { return c == '[' || c == ']'; });
+  std::string out;
+  const auto add = [&](const nlohmann::json& part) {
+    for (const nlohmann::json& figure : part.value("figures", nlohmann::json::array())) {
+      const std::string file = figure.get<std::string>();
+      out += fmt::format("![{}: {}]({})\n\n", title, file.substr(0, file.rfind('.')), file);
+    }
+  };
+  add(results);
+  if (results.contains("analysis")) add(results.at("analysis"));
+  return out;
+}
+
+// "21 runs, 2026-01-30 to 2026-01-31, on AMD EPYC, ...": a line a machine. Empty if no run says.
+std::string provenance(const nlohmann::json& results) {
+  std::map<std::string, std::vector<std::string>> days;  // by machine
+  for (const nlohmann::json& run : results.at("runs")) {
+    const nlohmann::json& result = run.at("result");
+    if (result.contains("machine") && result.contains("finished_at"))
+      days[result.at("machine").get<std::string>()].push_back(
+          result.at("finished_at").get<std::string>().substr(0, 10));
+  }
+  std::string out;
+  for (const auto& [machine, dates] : days) {
+    const auto [first, last] = std::ranges::minmax(dates);
+    out += fmt::format("{} run{}, {}{}, on {}.\n\n", dates.size(), dates.size() == 1 ? "" : "s",
+                       first, first == last ? "" : " to " + last, machine);
+  }
+  return out;
+}
+
+// Columns of the table of arms: those that some run has.
 constexpr Column kArmColumns[] = {
     {"valid loss", "valid_loss", 4},
     {"test bits a byte", "test_bits_per_byte", 4},
@@ -386,8 +430,8 @@ nlohmann::json results_json(const Experiment& experiment, const std::vector<Fini
 std::string results_markdown(const nlohmann::json& results) {
   try {
     return claims_table(results).render(TableFormat::markdown) + "\n" + arms_table(results) +
-           reasons(results) + sweep_table(results) + analysis_tables(results) +
-           runs_table(results).render(TableFormat::markdown);
+           reasons(results) + sweep_table(results) + analysis_tables(results) + figures(results) +
+           provenance(results) + runs_table(results).render(TableFormat::markdown);
   } catch (const nlohmann::json::exception& error) {
     throw Error({.what = fmt::format("not the results of an experiment: {}", error.what()),
                  .where = "results.json",

@@ -1,5 +1,6 @@
 #include "train/experiment_report.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +10,7 @@ namespace switchyard::train {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using testing_support::error_of;
 
 std::vector<FinishedRun> runs(const std::vector<double>& dense, const std::vector<double>& moe) {
@@ -38,6 +40,13 @@ Claim claim(bool lower = true) {
           .lower_is_better = lower};
 }
 
+Experiment one_claim() {
+  Experiment experiment;
+  experiment.name = "x";
+  experiment.claims = {claim()};
+  return experiment;
+}
+
 TEST(Judge, VerdictFollowsTheIntervalOfPairedDifferences) {
   // The seeds differ by far more than the arms: only pairing shows it.
   const ClaimResult clear = judge(claim(), runs({100, 200, 300}, {90, 189, 291}));
@@ -50,6 +59,33 @@ TEST(Judge, VerdictFollowsTheIntervalOfPairedDifferences) {
             Verdict::not_reproduced);
   EXPECT_EQ(judge(claim(false), runs({90, 189, 291}, {100, 200, 300})).verdict,
             Verdict::reproduced);
+}
+
+TEST(Results, SayWhenAndWhereTheRunsWereMade) {
+  std::vector<FinishedRun> all = runs({100, 200}, {90, 189});
+  const Experiment experiment = one_claim();
+  EXPECT_THAT(results_markdown(results_json(experiment, all, false)), Not(HasSubstr(" runs, ")));
+  int day = 10;
+  for (FinishedRun& run : all) {
+    run.result["machine"] = "a machine";
+    run.result["finished_at"] = fmt::format("2026-01-{}T12:00:00Z", ++day);
+  }
+  EXPECT_THAT(results_markdown(results_json(experiment, all, false)),
+              HasSubstr("4 runs, 2026-01-11 to 2026-01-14, on a machine.\n"));
+}
+
+TEST(Results, FiguresAreShown) {
+  nlohmann::json results = results_json(one_claim(), runs({1, 2}, {2, 3}), false);
+  results["title"] = "X [y]";
+  results["figures"] = {"arms.svg"};
+  EXPECT_THAT(results_markdown(results), HasSubstr("![X y: arms](arms.svg)\n"));
+}
+
+TEST(Results, ColumnsThatNoRunHasAreLeftOut) {
+  const Experiment experiment = one_claim();
+  const std::string table = results_markdown(results_json(experiment, runs({1, 2}, {2, 3}), false));
+  EXPECT_THAT(table, HasSubstr("test perplexity a word"));
+  EXPECT_THAT(table, Not(HasSubstr("test bits a byte")));
 }
 
 TEST(Judge, OneSeedShowsDirectionAtMost) {

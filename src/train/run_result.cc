@@ -26,6 +26,8 @@ void visit_run(Result& r, F&& f) {
   f("step_milliseconds", r.step_milliseconds);
   f("training_flops", r.training_flops);
   f("weights_hash", r.weights_hash);
+  f("finished_at", r.finished_at);
+  f("machine", r.machine);
   f("test_loss", r.test_loss);
   f("test_perplexity", r.test_perplexity);
   f("test_word_perplexity", r.test_word_perplexity);

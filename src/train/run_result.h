@@ -26,6 +26,9 @@ struct RunResult {
   double step_milliseconds = 0;  // median of the steps in the log, evaluations left out
   double training_flops = 0;     // of all passes, counted from the experts chosen
   std::string weights_hash;      // XXH3-64 of the last step's weights, as hex
+  // Absent in results of versions that did not write them.
+  std::optional<std::string> finished_at;  // UTC, "2026-01-31T12:00:00Z"
+  std::optional<std::string> machine;      // processor, cores, memory, device, threads
   std::optional<double> test_loss, test_perplexity, test_word_perplexity, test_bits_per_byte;
   std::optional<double> training_experts_per_token;  // mean over steps
   // Of the exported weights over the test text, or the validation text if there is none.

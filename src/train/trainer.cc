@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include <torch/types.h>
+#include <torch/utils.h>
 
 #include "switchyard/error.h"
 
@@ -19,6 +20,7 @@
 #include "train/curves.h"
 #include "train/evaluate.h"
 #include "train/flops.h"
+#include "train/provenance.h"
 #include "train/run_directory.h"
 #include "train/run_files.h"
 #include "train/run_length.h"
@@ -402,6 +404,8 @@ RunResult Run::finish() {
   out.tokens_per_second =
       static_cast<double>(state_.step * recipe_.tokens_per_step()) / state_.seconds;
   out.weights_hash = hash_of(model_.weights());
+  out.finished_at = utc_time(std::chrono::system_clock::now());
+  out.machine = machine_description(options_.device.str(), torch::get_num_threads());
   if (recipe_.output.best && state_.best_step != state_.step) {
     load_tensors(fs_, directory_.best() + "/" + step_name(state_.best_step) + "/model.safetensors",
                  model_.weights());
