@@ -1,6 +1,7 @@
 #include "models/attention.h"
 
 #include <gtest/gtest.h>
+
 #include <torch/nn/init.h>
 
 #include "models/testing/gradient_check.h"

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <fmt/format.h>
 #include <span>
+
 #include <torch/nn/modules/container/modulelist.h>
 
 #include "switchyard/error.h"
