@@ -25,30 +25,39 @@ def number_format(like, sign):
     return lambda x: f"{x:{sign}.{decimals}f}"
 
 
+def verdicts(claims):
+    names = [claim["verdict"] for claim in claims]
+    return ", ".join(f"{names.count(v)} {v}" for v in ("reproduced", "direction only", "not reproduced") if v in names)
+
+
+# The headline of every experiment; the folder's page has the rest.
 def claims():
     lines = []
     for path in sorted(ROOT.glob("papers/*/results.json")):
         results = json.loads(path.read_text())
-        for claim in results["claims"]:
-            # A claim about a value has no baseline: the value stands where the difference would.
-            value = "range" in claim
-            d = claim["value" if value else "difference"]
-            number = number_format(claim["method"]["mean"], "" if value else "+")
-            interval = f" [{number(d['low'])}, {number(d['high'])}]" if "low" in d else " (one seed)"
-            plain = number_format(claim["method"]["mean"], "")
-            sides = [
-                f"{claim[s]['arm']} {plain(claim[s]['mean'])} ± {plain(claim[s]['deviation'])}" if s in claim else "-"
-                for s in ("baseline", "method")
-            ]
-            slug = path.parent.name
-            lines.append(
-                f"| [{claim['text']}](papers/{slug}/README.md) ({claim['source']}) | {claim['metric']} | {sides[0]} | {sides[1]} "
-                f"| {number(d['mean'])}{interval} | {claim['verdict']} |"
-            )
+        claim = next((c for c in results["claims"] if c["name"] == results.get("headline")), results["claims"][0])
+        # A claim about a value has no baseline: the value stands where the difference would.
+        value = "range" in claim
+        d = claim["value" if value else "difference"]
+        number = number_format(claim["method"]["mean"], "" if value else "+")
+        interval = f" [{number(d['low'])}, {number(d['high'])}]" if "low" in d else " (one seed)"
+        plain = number_format(claim["method"]["mean"], "")
+        sides = [
+            f"{claim[s]['arm']} {plain(claim[s]['mean'])} ± {plain(claim[s]['deviation'])}" if s in claim else "-"
+            for s in ("baseline", "method")
+        ]
+        slug = path.parent.name
+        lines.append(
+            f"| [{slug}](papers/{slug}/README.md) | {claim['text']} ({claim['source']}) | {claim['metric']} | {sides[0]} | {sides[1]} "
+            f"| {number(d['mean'])}{interval} | {claim['verdict']} | {verdicts(results['claims'])} |"
+        )
     if not lines:
         return ""
-    head = "| claim | metric | our baseline | our method | difference [95 % interval] | verdict |\n|---|---|---|---|---|---|\n"
-    return "**Claims re-measured** (`switchyard reproduce SLUG`):\n\n" + head + "\n".join(lines) + "\n"
+    head = (
+        "| experiment | its main claim | metric | our baseline | our method | difference [95 % interval] | verdict | all claims |\n"
+        "|---|---|---|---|---|---|---|---|\n"
+    )
+    return "**Claims re-measured** (`switchyard reproduce SLUG`, means over seeds):\n\n" + head + "\n".join(lines) + "\n"
 
 
 def budgets():

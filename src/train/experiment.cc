@@ -214,6 +214,7 @@ Experiment load_experiment(FileSystem& fs, const std::string& path) {
   std::vector<std::int64_t> sweep;
   root.get("sweep_experts_per_token", sweep, 1, 1 << 16);
   root.get("analysis", out.analysis);
+  root.get("headline", out.headline);
   for (const char* section : {"arm", "claim", "quick", "preset", "measure"}) root.allow(section);
   root.finish();
 
@@ -225,6 +226,9 @@ Experiment load_experiment(FileSystem& fs, const std::string& path) {
     out.claims.push_back(read_claim(document, name, out));
   }
   require(root, !out.claims.empty(), "claim", "at least one claim: [claim.NAME]");
+  if (out.headline.empty()) out.headline = out.claims.front().name;
+  require(root, std::ranges::find(out.claims, out.headline, &Claim::name) != out.claims.end(),
+          "headline", "the name of a claim");
   out.quick = read_overrides(document, "quick", out);
   for (const std::string& name : TomlReader(document, "preset").keys()) {
     out.presets[name] = read_overrides(document, "preset." + name, out);

@@ -83,6 +83,8 @@ struct Experiment {
   std::vector<std::uint64_t> seeds;
   std::vector<Arm> arms;  // in the file's order, but an arm comes after the one it starts from
   std::vector<Claim> claims;
+  std::string
+      headline;  // the claim that stands for the paper in short tables; the first by default
   Overrides quick;
   std::map<std::string, Overrides> presets;
   std::string analysis;  // of the table in experiment_analysis.h, run after the arms; or empty

@@ -95,9 +95,15 @@ std::string in_words(std::string metric) {
   return metric;
 }
 
-// The metric of the first claim in every arm.
-std::string arms(const Experiment& experiment, const std::vector<FinishedRun>& runs) {
-  const std::string& metric = experiment.claims.front().metric;
+// What arms and differences are drawn of: the first claim that compares arms, or none.
+const Claim* first_comparison(const Experiment& experiment) {
+  const auto found = std::ranges::find(experiment.claims, Claim::Kind::comparison, &Claim::kind);
+  return found == experiment.claims.end() ? nullptr : &*found;
+}
+
+// A metric in every arm that has it.
+std::string arms(const Experiment& experiment, const std::vector<FinishedRun>& runs,
+                 const std::string& metric) {
   plot::DotPlot out = {.title = experiment.title,
                        .subtitle = "mean over seeds and their range; a small mark a seed",
                        .x = {.label = in_words(metric)},
@@ -112,12 +118,9 @@ std::string arms(const Experiment& experiment, const std::vector<FinishedRun>& r
   return plot::to_svg(out);
 }
 
-// Differences that the claims with the first claim's metric look at. Nothing if it is none of a
-// comparison.
-std::optional<std::string> differences(const Experiment& experiment,
-                                       const std::vector<FinishedRun>& runs) {
-  const Claim& first = experiment.claims.front();
-  if (first.kind != Claim::Kind::comparison) return std::nullopt;
+// The differences that the claims with the metric of `first` look at.
+std::string differences(const Experiment& experiment, const std::vector<FinishedRun>& runs,
+                        const Claim& first) {
   plot::DotPlot out = {
       .title = experiment.title,
       .subtitle = "differences paired by seed: mean, 95 % interval, a small mark a seed",
@@ -196,8 +199,10 @@ std::optional<std::string> sweep(const Experiment& experiment,
 std::vector<Figure> plot_experiment(FileSystem& fs, const Experiment& experiment,
                                     const std::vector<FinishedRun>& runs) {
   std::vector<Figure> out = {{"plot.svg", curves(fs, experiment, runs)}};
-  if (experiment.arms.size() >= 3) out.push_back({"arms.svg", arms(experiment, runs)});
-  if (const auto svg = differences(experiment, runs)) out.push_back({"differences.svg", *svg});
+  if (const Claim* first = first_comparison(experiment)) {
+    out.push_back({"arms.svg", arms(experiment, runs, first->metric)});
+    out.push_back({"differences.svg", differences(experiment, runs, *first)});
+  }
   if (const auto svg = runtime_bars(experiment, runs)) out.push_back({"runtime.svg", *svg});
   if (const auto svg = sweep(experiment, runs)) out.push_back({"sweep.svg", *svg});
   return out;

@@ -19,7 +19,7 @@ struct Figure {
 //   plot.svg         validation loss (bits per byte of byte-level data) over steps, or over
 //   training
 //                    FLOPs where they are what the arms have in common
-//   arms.svg         the metric of the first claim, with three arms or more
+//   arms.svg         the metric of the first claim that compares arms
 //   differences.svg  method minus baseline of all claims with that metric, with their intervals
 //   runtime.svg      tokens per second in the runtime, if it was measured
 //   sweep.svg        bits per byte over K, if K was swept

@@ -417,6 +417,7 @@ nlohmann::json results_json(const Experiment& experiment, const std::vector<Fini
   nlohmann::json out = {{"experiment", experiment.name},
                         {"title", experiment.title},
                         {"quick", quick},
+                        {"headline", experiment.headline},
                         {"claims", nlohmann::json::array()},
                         {"runs", nlohmann::json::array()}};
   for (const Claim& claim : experiment.claims)

@@ -57,6 +57,12 @@ Experiment load(const std::string& text) {
   return load_experiment(fs, "papers/x/experiment.toml");
 }
 
+TEST(Experiment, TheHeadlineIsAClaim) {
+  EXPECT_EQ(load(kExperiment).headline, "c");
+  EXPECT_EQ(error_of([] { load(std::string("headline = \"d\"\n") + kExperiment); }).expected,
+            "the name of a claim");
+}
+
 TEST(Experiment, ArmsKeepTheFilesOrderAndBecomeRecipes) {
   MemoryFileSystem fs;
   fs.put("recipes/r.toml", kRecipe);
