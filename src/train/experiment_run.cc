@@ -116,29 +116,25 @@ std::vector<std::string> overrides_of(const Experiment& experiment, const Arm& a
   return out;
 }
 
-}  // namespace
-
-nlohmann::json run_experiment(FileSystem& fs, const Experiment& experiment,
-                              const ExperimentOptions& options) {
-  fs.create_directories(options.directory);
-  // Mistakes before the first run.
+// Mistakes that should show before the first run.
+void check_options(const Experiment& experiment, const ExperimentOptions& options) {
   if (!experiment.analysis.empty()) analysis(experiment.analysis);
   if (!options.preset.empty()) experiment.preset(options.preset);
+}
 
+std::vector<FinishedRun> run_all(FileSystem& fs, const Experiment& experiment,
+                                 const ExperimentOptions& options,
+                                 const std::vector<std::uint64_t>& seeds) {
+  fs.create_directories(options.directory);
   std::vector<std::string> data;
   if (options.quick) data = quick_data(fs, options.directory + "/data");
-  std::size_t seeds = options.seeds > 0 ? options.seeds
-                      : options.quick   ? 1
-                                        : experiment.seeds.size();
-  seeds = std::min(seeds, experiment.seeds.size());
-  const std::size_t total = seeds * experiment.arms.size();
+  const std::size_t total = seeds.size() * experiment.arms.size();
   const auto directory = [&](const std::string& arm, std::uint64_t seed) {
     return fmt::format("{}/{}-seed{}", options.directory, arm, seed);
   };
   std::vector<FinishedRun> runs;
-  for (std::size_t s = 0; s < seeds; ++s) {
+  for (const std::uint64_t seed : seeds) {
     for (const Arm& arm : experiment.arms) {
-      const std::uint64_t seed = experiment.seeds[s];
       std::vector<std::string> extra = overrides_of(experiment, arm, options, data);
       extra.push_back("output.directory=" + toml_string(directory(arm.name, seed)));
       if (!arm.from.empty()) {
@@ -149,6 +145,34 @@ nlohmann::json run_experiment(FileSystem& fs, const Experiment& experiment,
       runs.push_back(run_one(fs, experiment, arm, recipe, runs.size() + 1, total, options));
     }
   }
+  return runs;
+}
+
+}  // namespace
+
+void run_seeds(FileSystem& fs, const Experiment& experiment, const ExperimentOptions& options,
+               const std::vector<std::uint64_t>& seeds) {
+  for (const std::uint64_t seed : seeds) {
+    if (std::ranges::find(experiment.seeds, seed) != experiment.seeds.end()) continue;
+    throw Error({.what = fmt::format("{} is no seed of the experiment", seed),
+                 .where = "--only-seeds",
+                 .expected = fmt::format("some of {}", fmt::join(experiment.seeds, ", ")),
+                 .fix = ""});
+  }
+  check_options(experiment, options);
+  run_all(fs, experiment, options, seeds);
+}
+
+nlohmann::json run_experiment(FileSystem& fs, const Experiment& experiment,
+                              const ExperimentOptions& options) {
+  check_options(experiment, options);
+  std::vector<std::uint64_t> seeds = experiment.seeds;
+  if (const std::size_t most = options.seeds > 0 ? options.seeds
+                               : options.quick   ? 1
+                                                 : seeds.size();
+      most < seeds.size())
+    seeds.resize(most);
+  std::vector<FinishedRun> runs = run_all(fs, experiment, options, seeds);
   nlohmann::json extra = nlohmann::json::object();
   if (!experiment.analysis.empty()) extra["analysis"] = analyse(fs, experiment, options, runs);
   if (!options.preset.empty()) extra["preset"] = options.preset;

@@ -8,6 +8,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include <torch/types.h>
 
@@ -34,7 +35,13 @@ struct ExperimentOptions {
       on_step = [](const std::string&, std::size_t, std::size_t, const StepReport&) {};
 };
 
-// The content of results.json. Throws Cancelled if stopped, after a checkpoint.
+// All arms with these seeds, and no more: for seeds on several machines, or in several processes
+// that share a directory. Throws Cancelled if stopped, after a checkpoint.
+void run_seeds(FileSystem& fs, const Experiment& experiment, const ExperimentOptions& options,
+               const std::vector<std::uint64_t>& seeds);
+
+// Runs what has not been run and judges: the content of results.json. Throws Cancelled if stopped,
+// after a checkpoint.
 nlohmann::json run_experiment(FileSystem& fs, const Experiment& experiment,
                               const ExperimentOptions& options);
 

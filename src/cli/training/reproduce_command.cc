@@ -1,9 +1,11 @@
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <fmt/format.h>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
+#include <vector>
 
 #include "switchyard/error.h"
 
@@ -104,11 +106,16 @@ int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
       "examples:\n"
       "  switchyard reproduce moe-vs-dense --quick\n"
       "  SWITCHYARD_DATA=/data switchyard reproduce moe-vs-dense\n"
-      "  switchyard reproduce papers/moe-vs-dense/experiment.toml --seeds 1 --out runs/first-look");
+      "  switchyard reproduce papers/moe-vs-dense/experiment.toml --seeds 1 --out runs/first-look\n"
+      "  switchyard reproduce rmoe --only-seeds 1 --threads 1 &    # two processes of one thread "
+      "are\n"
+      "  switchyard reproduce rmoe --only-seeds 2,3 --threads 1    # faster than one of two\n"
+      "  switchyard reproduce rmoe                                 # then judge");
   std::string name;
   train::ExperimentOptions options;
   std::string device = "cpu";
   int threads = -1;
+  std::vector<std::uint64_t> only_seeds;
   bool update = false;
   bool tables = false;
   app.add_option("EXPERIMENT", name, "the name of a folder of papers/, or an experiment.toml")
@@ -116,6 +123,11 @@ int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
   app.add_flag("--quick", options.quick,
                "one seed, short runs, generated text: at most about a minute");
   app.add_option("--seeds", options.seeds, "only the first N seeds")->check(CLI::Range(1, 1000));
+  app.add_option("--only-seeds", only_seeds,
+                 "train these seeds of the experiment and judge nothing; several such commands may "
+                 "share --out, and one without the option judges what they made")
+      ->delimiter(',')
+      ->excludes("--seeds");
   app.add_option("--out", options.directory,
                  "directory of the runs (default: runs/reproduce-NAME)");
   app.add_option("--set", options.overrides, "section.key=value for every run; may be repeated")
@@ -138,6 +150,12 @@ int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
   if (tables) {
     rewrite_tables(fs, path);
     return kDone;
+  }
+  if (update && !only_seeds.empty()) {
+    throw Error({.what = "some seeds alone are no result",
+                 .where = "--update-readme",
+                 .expected = "a run without --only-seeds",
+                 .fix = "give it to the command that judges"});
   }
   if (update && options.quick) {
     throw Error({.what = "a quick run says nothing about the claim and cannot be published",
@@ -167,6 +185,11 @@ int run_reproduce(const Arguments& arguments, const std::stop_token& stop) {
     progress.step(run, number, runs, report);
   };
   try {
+    if (!only_seeds.empty()) {
+      train::run_seeds(fs, experiment, options, only_seeds);
+      progress.note("these seeds are done; the same command without --only-seeds judges");
+      return kDone;
+    }
     const nlohmann::json results = train::run_experiment(fs, experiment, options);
     fmt::print("{}", train::results_markdown(results));
     if (options.quick)

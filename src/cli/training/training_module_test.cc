@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fcntl.h>
+#include <filesystem>
 #include <fstream>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -196,6 +197,14 @@ TEST_F(TrainingModule, ReproduceRunsJudgesAndGoesOn) {
   ASSERT_TRUE(signal_at(child, "exp/moe-seed1/log.jsonl", 3, SIGINT)) << err();
   const int code = wait_for(child);
   EXPECT_TRUE(code == 130 || code == 0) << err();
+  ASSERT_EQ(run({"reproduce", "experiment.toml", "--quick", "--out", "exp", "--only-seeds", "2"}),
+            0)
+      << err();
+  EXPECT_TRUE(std::filesystem::exists(path("exp/moe-seed2/result.json")));
+  EXPECT_FALSE(std::filesystem::exists(path("exp/results.json")));
+  EXPECT_EQ(run({"reproduce", "experiment.toml", "--quick", "--out", "exp", "--only-seeds", "9"}),
+            1);
+  EXPECT_THAT(err(), HasSubstr("9 is no seed of the experiment"));
   ASSERT_EQ(run({"reproduce", "experiment.toml", "--quick", "--out", "exp", "--seeds", "2"}), 0)
       << err();
   EXPECT_THAT(err(), HasSubstr("dense-seed1 (1/4): already done"));
