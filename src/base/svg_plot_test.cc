@@ -184,6 +184,7 @@ TEST(DotPlot, DrawsValuesIntervalsMarksAndTheReference) {
   EXPECT_THAT(svg, HasSubstr("a &lt; b"));
   EXPECT_THAT(svg, HasSubstr("method - baseline (bits/byte)"));
   EXPECT_EQ(count(svg, "stroke-dasharray=\"4 3\""), 1u);
+  EXPECT_EQ(count(svg, "stroke=\"#666666\""), 2u);  // a mark for each single value
 }
 
 TEST(DotPlot, TheAxisNeedNotShowZeroButShowsTheReference) {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <fmt/format.h>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <span>
 
 #include "switchyard/error.h"
 
@@ -139,7 +141,17 @@ struct Column {
   int decimals;
 };
 
-// Columns of the table of runs behind arm, seed and weights: those that some run has.
+// Those that some run has.
+std::vector<Column> columns_of(std::span<const Column> all, const nlohmann::json& runs) {
+  std::vector<Column> out;
+  std::ranges::copy_if(all, std::back_inserter(out), [&](const Column& column) {
+    return std::ranges::any_of(
+        runs, [&](const nlohmann::json& run) { return run.at("result").contains(column.key); });
+  });
+  return out;
+}
+
+// Of the table of runs, behind arm, seed and weights.
 constexpr Column kRunColumns[] = {
     {"valid loss", "valid_loss", 4},
     {"valid bits a byte", "valid_bits_per_byte", 4},
@@ -151,12 +163,7 @@ constexpr Column kRunColumns[] = {
 
 Table runs_table(const nlohmann::json& results) {
   const nlohmann::json& runs = results.at("runs");
-  std::vector<Column> shown;
-  for (const Column& column : kRunColumns) {
-    if (std::ranges::any_of(
-            runs, [&](const nlohmann::json& run) { return run.at("result").contains(column.key); }))
-      shown.push_back(column);
-  }
+  const std::vector<Column> shown = columns_of(kRunColumns, runs);
   std::vector<Table::Column> heads = {{"arm"}, {"seed"}, {"weights"}, {"active"}};
   for (const Column& column : shown) heads.push_back({column.title});
   Table table(heads);
@@ -206,7 +213,7 @@ std::string provenance(const nlohmann::json& results) {
   return out;
 }
 
-// Columns of the table of arms: those that some run has.
+// Of the table of arms.
 constexpr Column kArmColumns[] = {
     {"valid loss", "valid_loss", 4},
     {"test bits a byte", "test_bits_per_byte", 4},
@@ -268,13 +275,7 @@ std::vector<std::string> arms_of(const nlohmann::json& runs) {
 // One row an arm. Results from before runs counted FLOPs have the table of runs only.
 std::string arms_table(const nlohmann::json& results) {
   const nlohmann::json& runs = results.at("runs");
-  std::vector<Column> columns;
-  for (const Column& column : kArmColumns) {
-    const bool some = std::any_of(runs.begin(), runs.end(), [&](const nlohmann::json& run) {
-      return run.at("result").contains(column.key);
-    });
-    if (some) columns.push_back(column);
-  }
+  const std::vector<Column> columns = columns_of(kArmColumns, runs);
   std::vector<Table::Column> heads = {{"arm"}};
   for (const Column& column : columns) heads.push_back({column.title});
   Table table(heads);
