@@ -56,6 +56,9 @@ struct MoeConfig {
   routing::Config router;
   int shared_hidden = 0;     // width of the shared expert outside the router, 0: none
   bool shared_gate = false;  // the shared expert's output times sigmoid(w . x) (Qwen2-MoE)
+  // Smallest K that training used, where a schedule changed it (SMoE-Dropout); 0: not known. Says
+  // how far down K can be chosen at run time; no computation depends on it
+  int fewest_experts_in_training = 0;
 
   // The network of expert e.
   FfnConfig ffn(int e) const;

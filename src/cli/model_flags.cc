@@ -111,6 +111,13 @@ std::shared_ptr<const runtime::Model> ModelFlags::open(Console& console) const {
         static_cast<double>(
             own.moe_flops_per_token(opened->config().moe->router.experts_per_token)) *
             1e-6);
+    const int fewest = own.moe->fewest_experts_in_training;
+    if (std::ranges::min(o.experts_per_token) < fewest) {
+      console.err << fmt::format(
+          "switchyard: warning: training used {} experts a token or more; with fewer, expect worse "
+          "text\n",
+          fewest);
+    }
   }
   return opened;
 }

@@ -147,15 +147,20 @@ std::vector<bool> moe_layers(const JsonFields& fields, int layers, int experts) 
 }
 
 // The "switchyard" section beside a known family's own fields: {"router": {...}}.
+constexpr const char* kFewest = "fewest_experts_in_training";
+
 void read_router_section(const JsonFields& fields, MoeConfig& moe) {
   const nlohmann::json* section = fields.get("switchyard");
   if (section == nullptr) return;
   const std::string where = fields.where() + ": switchyard";
   const JsonFields inner(*section, where);
   for (const auto& [key, value] : section->items()) {
-    if (key != "router")
-      inner.fail(key, "only 'router' in this family", "remove the field or use family switchyard");
+    if (key != "router" && key != kFewest) {
+      inner.fail(key, "only router and fewest_experts_in_training in this family",
+                 "remove the field or use family switchyard");
+    }
   }
+  moe.fewest_experts_in_training = static_cast<int>(inner.integer(kFewest, 0, kMaxSize, 0));
   const nlohmann::json* router = inner.get("router");
   if (router == nullptr) return;
   const auto config = routing::config_from_json(*router, where + ".router");
@@ -235,7 +240,7 @@ void read_expert_widths(const JsonFields& own, MoeConfig& moe) {
 void read_own_section(const JsonFields& fields, ModelConfig& config) {
   static const std::set<std::string, std::less<>> kKnown = {
       "attention_bias", "qk_norm",       "dense",       "moe_layers", "expert",
-      "expert_hidden",  "shared_hidden", "shared_gate", "router"};
+      "expert_hidden",  "shared_hidden", "shared_gate", "router",     kFewest};
   const nlohmann::json* section = fields.get("switchyard");
   if (section == nullptr) fields.fail("switchyard", "the section that describes the layers");
   const JsonFields own(*section, fields.where() + ": switchyard");
@@ -243,8 +248,7 @@ void read_own_section(const JsonFields& fields, ModelConfig& config) {
     if (kKnown.find(key) == kKnown.end()) {
       own.fail(key,
                "one of attention_bias, qk_norm, dense, moe_layers, expert, expert_hidden, "
-               "shared_hidden, "
-               "shared_gate, router");
+               "shared_hidden, shared_gate, router, fewest_experts_in_training");
     }
   }
   config.attention_bias = own.boolean("attention_bias", false);
@@ -274,6 +278,7 @@ void read_own_section(const JsonFields& fields, ModelConfig& config) {
   const nlohmann::json* router = own.get("router");
   if (router == nullptr) own.fail("router", "the routing method and its knobs");
   moe.router = routing::config_from_json(*router, own.where() + ".router");
+  moe.fewest_experts_in_training = static_cast<int>(own.integer(kFewest, 0, kMaxSize, 0));
   config.moe = moe;
 }
 
@@ -323,7 +328,9 @@ void write_known_ffn(const ModelConfig& config, const FamilyTraits& t, nlohmann:
     json["norm_topk_prob"] = plain.renormalize;
   }
   if (t.shared_hidden > 0) json["shared_expert_intermediate_size"] = moe.shared_hidden;
-  if (moe.router != plain) json["switchyard"] = {{"router", routing::to_json(moe.router)}};
+  if (moe.router != plain) json["switchyard"]["router"] = routing::to_json(moe.router);
+  if (moe.fewest_experts_in_training > 0)
+    json["switchyard"][kFewest] = moe.fewest_experts_in_training;
 }
 
 nlohmann::json own_section(const ModelConfig& config) {
@@ -339,6 +346,8 @@ nlohmann::json own_section(const ModelConfig& config) {
     own["shared_hidden"] = config.moe->shared_hidden;
     own["shared_gate"] = config.moe->shared_gate;
     own["router"] = routing::to_json(config.moe->router);
+    if (config.moe->fewest_experts_in_training > 0)
+      own[kFewest] = config.moe->fewest_experts_in_training;
   }
   return own;
 }

@@ -291,6 +291,17 @@ TEST(ModelConfigTest, LossesTravelBesideTheFamilysFields) {
   EXPECT_THAT(error_of([&] { parse(lying); }).what, HasSubstr("'extra'"));
 }
 
+TEST(ModelConfigTest, TheFewestExpertsInTrainingTravelInEveryFamily) {
+  for (ModelConfig config : tiny_models()) {
+    if (!config.moe) continue;
+    config.moe->fewest_experts_in_training = 3;
+    EXPECT_EQ(parse(to_json(config)), config);
+    json lying = to_json(config);
+    lying["switchyard"]["fewest_experts_in_training"] = -1;
+    EXPECT_THAT(error_of([&] { parse(lying); }).what, HasSubstr("'fewest_experts_in_training'"));
+  }
+}
+
 TEST(ModelConfigTest, AFamilyIsNotMadeToSayWhatItCannot) {
   const auto refuse = [](ModelConfig config) { return error_of([&] { to_json(config); }); };
   ModelConfig config = testing_support::tiny_mixtral();

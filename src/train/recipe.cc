@@ -511,6 +511,8 @@ ModelConfig model_config(const Recipe& recipe, int vocab, std::optional<std::int
         .router = *recipe.router,
         .shared_hidden = 0,
         .shared_gate = false};
+    if (const auto& k = recipe.schedules.experts_per_token)
+      out.moe->fewest_experts_in_training = least_whole_value(*k);
     out.layer_is_moe.assign(static_cast<std::size_t>(in.layers), true);
   } else {
     out.dense = ffn;

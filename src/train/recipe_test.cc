@@ -85,6 +85,14 @@ TEST(Recipe, DenseTwinByOverrides) {
   EXPECT_EQ(dense.dense.hidden, 48);
 }
 
+TEST(Recipe, TheModelRemembersTheFewestExpertsOfASchedule) {
+  const std::string schedule = "schedule.experts_per_token={ kind = 'linear', from = 1, to = 4 }";
+  const Recipe fixed = parse_recipe(kMoe, "t.toml", {"router.experts_per_token=4"});
+  const Recipe grows = parse_recipe(kMoe, "t.toml", {"router.experts_per_token=4", schedule});
+  EXPECT_EQ(model_config(fixed, 300, std::nullopt).moe->fewest_experts_in_training, 0);
+  EXPECT_EQ(model_config(grows, 300, std::nullopt).moe->fewest_experts_in_training, 1);
+}
+
 TEST(Recipe, TokensBecomeWholeSteps) {
   const Recipe recipe =
       parse_recipe(replaced(kMoe, "steps = 10", "tokens = 1000\nbatch = 2\naccumulation = 2"),

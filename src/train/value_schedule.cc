@@ -51,6 +51,14 @@ int whole_value_at(const ValueSchedule& schedule, std::int64_t step, std::int64_
                                      std::max(schedule.from, schedule.to)));
 }
 
+int least_whole_value(const ValueSchedule& schedule) {
+  constexpr std::int64_t kSteps = 1000;
+  int least = whole_value_at(schedule, 0, kSteps);
+  for (std::int64_t step = 1; step <= kSteps; ++step)
+    least = std::min(least, whole_value_at(schedule, step, kSteps));
+  return least;
+}
+
 ScheduledValues values_at(const RouterSchedules& schedules, std::int64_t step, std::int64_t steps) {
   ScheduledValues out;
   if (schedules.experts_per_token)

@@ -42,6 +42,9 @@ double value_at(const ValueSchedule& schedule, std::int64_t step, std::int64_t s
 // rounds, kept between the two ends.
 int whole_value_at(const ValueSchedule& schedule, std::int64_t step, std::int64_t steps);
 
+// The smallest whole number that a schedule gives, looked up at every thousandth of a training.
+int least_whole_value(const ValueSchedule& schedule);
+
 // What a recipe may schedule; unset: the router's own value all the time.
 struct RouterSchedules {
   std::optional<ValueSchedule> experts_per_token;

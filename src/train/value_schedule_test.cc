@@ -67,5 +67,20 @@ TEST(ValueSchedule, PointsHoldUntilTheNext) {
   EXPECT_DOUBLE_EQ(value_at(schedule, 9, 10), 1e-4);
 }
 
+TEST(ValueSchedule, TheLeastValueIsTheOneItReaches) {
+  const auto least = [](ValueSchedule::Kind kind, double from, double to) {
+    return least_whole_value(from_to(kind, from, to));
+  };
+  for (const auto kind : {ValueSchedule::Kind::linear, ValueSchedule::Kind::cosine,
+                          ValueSchedule::Kind::exponential, ValueSchedule::Kind::multi_step}) {
+    EXPECT_EQ(least(kind, 4, 16), 4);
+  }
+  EXPECT_EQ(least(ValueSchedule::Kind::linear, 16, 4), 4);
+  EXPECT_EQ(least(ValueSchedule::Kind::multi_step, 16, 4), 16);  // it only doubles
+  EXPECT_EQ(least_whole_value(
+                {.kind = ValueSchedule::Kind::points, .points = {{0.0, 5}, {0.3, 3}, {0.6, 9}}}),
+            3);
+}
+
 }  // namespace
 }  // namespace switchyard::train

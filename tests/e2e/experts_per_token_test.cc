@@ -15,6 +15,7 @@ namespace switchyard::e2e {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 // One MoE layer's router and one expert of tiny_mixtral: 2 D E and 6 D F operations.
@@ -96,6 +97,21 @@ TEST_F(ExpertsPerToken, AListHoldsLayerByLayerAndTheRoutesShowIt) {
     EXPECT_EQ(layers[0]["experts"][token].size(), 1U);
     EXPECT_EQ(layers[1]["experts"][token].size(), 4U);
   }
+}
+
+TEST_F(ExpertsPerToken, FewerThanInTrainingIsAWarning) {
+  ModelConfig config = testing_support::tiny_mixtral();
+  config.moe->router.experts_per_token = 8;
+  config.moe->fewest_experts_in_training = 4;
+  const std::string grown = write("grown", config);
+  const auto err = [&](const std::string& k) {
+    const Outcome o = run({"run", grown, "-p", "a", "-n", "1", "--experts-per-token", k});
+    EXPECT_EQ(o.code, 0) << o.err;
+    return o.err;
+  };
+  EXPECT_THAT(err("3"), HasSubstr("warning: training used 4 experts a token or more"));
+  EXPECT_THAT(err("8,3"), HasSubstr("warning"));
+  EXPECT_THAT(err("4"), Not(HasSubstr("warning")));
 }
 
 TEST_F(ExpertsPerToken, ABudgetOfFlopsTakesTheLargestNumberThatFits) {
