@@ -19,6 +19,8 @@ constexpr double kRowHeight = 30;
 constexpr double kPixelsPerTick = 90;
 constexpr double kMostNameShare = 0.6;  // of the width
 constexpr double kSingleOffset = 8;     // small marks stand below the line
+constexpr double kValueOffset = 7;      // values above it
+constexpr double kValueSize = 10.5;
 
 bool has_line(const DotRow& row) {
   return row.low && row.high && std::isfinite(*row.low) && std::isfinite(*row.high);
@@ -97,7 +99,12 @@ std::string to_svg(const DotPlot& plot) {
     }
     canvas.text({area.left - 12, y + kTextSize * 0.35}, name,
                 {.size = kTextSize, .anchor = Anchor::end});
-    if (has_place(plot.x.scale, row.value)) draw_row(canvas, row, y, x);
+    if (!has_place(plot.x.scale, row.value)) continue;
+    draw_row(canvas, row, y, x);
+    if (plot.show_values) {
+      canvas.text({x.at(row.value), y - kValueOffset}, format_significant(row.value),
+                  {.size = kValueSize, .anchor = Anchor::middle});
+    }
   }
   return canvas.finish();
 }

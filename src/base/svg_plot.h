@@ -91,6 +91,7 @@ struct DotPlot {
   Axis x = {};
   std::vector<DotRow> rows = {};         // the first is at the top
   std::optional<double> reference = {};  // a vertical line, always within the axis
+  bool show_values = false;              // the value above each mark
   int width = 640;                       // the height follows from the rows
 };
 

@@ -187,6 +187,25 @@ TEST(DotPlot, DrawsValuesIntervalsMarksAndTheReference) {
   EXPECT_EQ(count(svg, "stroke=\"#666666\""), 2u);  // a mark for each single value
 }
 
+TEST(DotPlot, ShowsValuesWhenAsked) {
+  DotPlot plot = dots();
+  plot.rows[1].value = 0.0437;
+  EXPECT_THAT(to_svg(plot), Not(HasSubstr(">0.0437<")));
+  plot.show_values = true;
+  EXPECT_THAT(to_svg(plot), HasSubstr(">0.0437<"));
+}
+
+TEST(DotPlot, ALogarithmicAxisLeavesRowsWithoutPlaceEmpty) {
+  const std::string svg = to_svg(DotPlot{.x = {.scale = Scale::logarithmic},
+                                         .rows = {{.name = "slow", .value = 150},
+                                                  {.name = "fast", .value = 18500},
+                                                  {.name = "none", .value = 0}},
+                                         .show_values = true});
+  expect_well_formed(svg);
+  EXPECT_THAT(svg, HasSubstr(">18500<"));
+  EXPECT_THAT(svg, HasSubstr("none"));
+}
+
 TEST(DotPlot, TheAxisNeedNotShowZeroButShowsTheReference) {
   DotPlot plot{.rows = {{.name = "a", .value = 2.3}, {.name = "b", .value = 2.4}}};
   EXPECT_THAT(to_svg(plot), Not(HasSubstr(">0<")));

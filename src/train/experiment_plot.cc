@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <numbers>
 #include <optional>
+#include <utility>
 
 #include "base/svg_plot.h"
 #include "train/run_directory.h"
@@ -45,37 +47,55 @@ CurveAxes curve_axes(FileSystem& fs, const std::vector<FinishedRun>& runs) {
   return axes;
 }
 
-// Evaluations fall on the same steps in all seeds, not on the same FLOPs where K varies: the n-th
-// evaluations are put together at their mean FLOPs.
-Points curve(FileSystem& fs, const Arm& arm, const std::vector<FinishedRun>& runs,
-             const CurveAxes& axes) {
-  std::map<std::int64_t, std::pair<std::vector<double>, std::vector<double>>> by_step;  // x, loss
+// Training FLOPs of all that came before a run: of the run whose model it started from, and so on.
+double flops_before(const Experiment& experiment, const std::vector<FinishedRun>& runs,
+                    const std::string& arm, std::uint64_t seed) {
+  const std::string& from = std::ranges::find(experiment.arms, arm, &Arm::name)->from;
+  if (from.empty()) return 0;
+  const auto base = std::ranges::find_if(
+      runs, [&](const FinishedRun& run) { return run.arm == from && run.seed == seed; });
+  if (base == runs.end()) return 0;
+  return base->result.value("training_flops", 0.0) + flops_before(experiment, runs, from, seed);
+}
+
+// Evaluations fall on the same steps in all seeds, not on the same FLOPs where K varies, and the
+// last one then not on the same step: the n-th evaluations are put together at their mean place.
+Points curve(FileSystem& fs, const Experiment& experiment, const Arm& arm,
+             const std::vector<FinishedRun>& runs, const CurveAxes& axes) {
+  std::vector<std::pair<std::vector<double>, std::vector<double>>> evaluations;  // x, loss
   for (const FinishedRun& run : runs) {
     if (run.arm != arm.name) continue;
+    const double before = axes.flops ? flops_before(experiment, runs, run.arm, run.seed) : 0.0;
+    std::size_t n = 0;
     for (const nlohmann::json& line : read_log(fs, RunDirectory{run.directory}.log())) {
       if (line.value("event", "") != "evaluation") continue;
-      auto& [x, y] = by_step[line.value("step", std::int64_t{0})];
-      x.push_back(line.value(axes.flops ? "training_flops" : "step", 0.0));
+      if (n == evaluations.size()) evaluations.emplace_back();
+      auto& [x, y] = evaluations[n++];
+      x.push_back(before + line.value(axes.flops ? "training_flops" : "step", 0.0));
       y.push_back(line.value("valid_loss", 0.0) / (axes.bytes ? std::numbers::ln2 : 1.0));
     }
   }
   Points out;
-  for (const auto& [step, values] : by_step) out[mean(values.first)] = values.second;
+  for (const auto& [x, losses] : evaluations) out[mean(x)] = losses;
   return out;
 }
 
 std::string curves(FileSystem& fs, const Experiment& experiment,
                    const std::vector<FinishedRun>& runs) {
   const CurveAxes axes = curve_axes(fs, runs);
+  const bool goes_on = !std::ranges::all_of(experiment.arms, &std::string::empty, &Arm::from);
   plot::LinePlot out = {
       .title = experiment.title,
       .subtitle = "mean over seeds; the band reaches from the lowest to the highest",
-      .x = {.label = axes.flops ? "training FLOPs" : "step", .min = 0},
+      .x = {.label = !axes.flops ? "step"
+                     : goes_on   ? "training FLOPs, with those of the arm it starts from"
+                                 : "training FLOPs",
+            .min = 0},
       .y = {.label = "validation loss", .unit = axes.bytes ? "bits/byte" : "nats/token"},
       .width = 760,
       .height = 460};
   for (const Arm& arm : experiment.arms)
-    out.series.push_back(series_of(arm.name, curve(fs, arm, runs, axes)));
+    out.series.push_back(series_of(arm.name, curve(fs, experiment, arm, runs, axes)));
   return plot::to_svg(out);
 }
 
@@ -144,27 +164,25 @@ std::string differences(const Experiment& experiment, const std::vector<Finished
   return plot::to_svg(out);
 }
 
-// Speed of decoding in the runtime; nothing if it was not measured.
-std::optional<std::string> runtime_bars(const Experiment& experiment,
-                                        const std::vector<FinishedRun>& runs) {
-  plot::BarChart chart = {
+// Speed of decoding in the runtime; nothing if it was not measured. Logarithmic, since a model
+// whose experts come from disk and one that is all in memory stand side by side.
+std::optional<std::string> runtime_speeds(const Experiment& experiment,
+                                          const std::vector<FinishedRun>& runs) {
+  plot::DotPlot out = {
       .title = experiment.title,
       .subtitle = "decoding one token at a time in the runtime; mean over seeds and their range",
-      .y = {.label = "tokens/s"},
+      .x = {.label = "tokens/s", .scale = plot::Scale::logarithmic},
       .show_values = true,
       .width = 760};
-  plot::BarSeries series;
   for (const Arm& arm : experiment.arms) {
     const std::vector<double> values = metric_values(arm, runs, "runtime_tokens_per_second");
     if (values.empty()) continue;
-    chart.categories.push_back(arm.name);
-    series.values.push_back(mean(values));
-    series.low.push_back(std::ranges::min(values));
-    series.high.push_back(std::ranges::max(values));
+    const auto [low, high] = std::ranges::minmax(values);
+    out.rows.push_back(
+        {.name = arm.name, .value = mean(values), .low = low, .high = high, .single = values});
   }
-  if (chart.categories.empty()) return std::nullopt;
-  chart.series.push_back(std::move(series));
-  return plot::to_svg(chart);
+  if (out.rows.empty()) return std::nullopt;
+  return plot::to_svg(out);
 }
 
 // Nothing if K was not swept.
@@ -203,7 +221,7 @@ std::vector<Figure> plot_experiment(FileSystem& fs, const Experiment& experiment
     out.push_back({"arms.svg", arms(experiment, runs, first->metric)});
     out.push_back({"differences.svg", differences(experiment, runs, *first)});
   }
-  if (const auto svg = runtime_bars(experiment, runs)) out.push_back({"runtime.svg", *svg});
+  if (const auto svg = runtime_speeds(experiment, runs)) out.push_back({"runtime.svg", *svg});
   if (const auto svg = sweep(experiment, runs)) out.push_back({"sweep.svg", *svg});
   return out;
 }
