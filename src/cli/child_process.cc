@@ -82,6 +82,7 @@ ChildResult run_program(const std::string& program, const Arguments& arguments,
   std::vector<std::string> storage{"switchyard"};
   storage.insert(storage.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(storage.size() + 1);
   for (std::string& s : storage) argv.push_back(s.data());
   argv.push_back(nullptr);
 

@@ -46,8 +46,9 @@ void RouteStatistics::add(const runtime::RouteRecord& record) {
   // As the router turns them into probabilities.
   std::vector<float> logits(record.logits.begin(), record.logits.end());
   for (float& logit : logits) logit *= router_.inverse_temperature;
-  if (!logits.empty()) layer.confidence.add(router_.score, logits, d.items());
-  for (std::size_t n = 0; n < d.items(); ++n) {
+  const std::size_t items = d.items();
+  if (!logits.empty()) layer.confidence.add(router_.score, logits, items);
+  for (std::size_t n = 0; n < items; ++n) {
     if (first + n < classes_.size()) {
       ClassLoad& of_class = layer.by_class[static_cast<std::size_t>(classes_[first + n])];
       ++of_class.items;
@@ -60,7 +61,7 @@ void RouteStatistics::add(const runtime::RouteRecord& record) {
       route.weights.push_back(d.weight[a]);
     }
     if (!logits.empty()) {
-      const std::size_t width = logits.size() / d.items();
+      const std::size_t width = logits.size() / items;
       routing::RouterConfidence one;
       one.add(router_.score, std::span(logits).subspan(n * width, width), 1);
       route.entropy = one.normalized_entropy();

@@ -56,6 +56,7 @@ int run_in_module(const char* command, const Arguments& arguments) {
   std::vector<std::string> storage{"switchyard", command};
   storage.insert(storage.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
+  argv.reserve(storage.size() + 1);
   for (std::string& s : storage) argv.push_back(s.data());
   argv.push_back(nullptr);
   return entry(static_cast<int>(storage.size()), argv.data());

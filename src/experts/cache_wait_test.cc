@@ -105,13 +105,18 @@ TEST(CacheWait, EveryCallerThatWaitsGetsTheFailure) {
 }
 
 TEST(CacheWait, AFailureInOnePieceOfASlabFailsTheSlab) {
-  TestStore files(1, 1, 10 * 4096);
-  Cache cache(files.store, {.budget = 10 * 4096, .queue_depth = 2, .read_chunk = 4096});
-  files.file->fail(3 * 4096);
-  error_of([&] { cache.acquire(0, ids(0)); });
-  EXPECT_LT(files.file->reads(), 10);  // the rest is not read for nothing
-  files.file->heal();
-  EXPECT_TRUE(bytes_are_right(*files.store, cache.acquire(0, ids(0))[0]));
+  for (const int depth : {1, 2}) {
+    TestStore files(1, 1, 10 * 4096);
+    Cache cache(files.store, {.budget = 10 * 4096, .queue_depth = depth, .read_chunk = 4096});
+    files.file->fail(3 * 4096);
+    error_of([&] { cache.acquire(0, ids(0)); });
+    // The rest is not read for nothing. Of two places one may go on until the failure is known.
+    if (depth == 1) {
+      EXPECT_EQ(files.file->reads(), 4);
+    }
+    files.file->heal();
+    EXPECT_TRUE(bytes_are_right(*files.store, cache.acquire(0, ids(0))[0]));
+  }
 }
 
 TEST(CacheWait, ACorruptByteNamesTheExpertAndBothChecksums) {

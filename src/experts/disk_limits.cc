@@ -66,6 +66,7 @@ double one_pass(const ReadableFile& file, AsyncReader& reader, const Pattern& pa
   for (std::uint64_t i = 0; i < buffer.bytes(); i += 4096) buffer.data()[i] = std::byte{1};
   FreeBlocks free(depth);
   std::vector<Block> blocks;
+  blocks.reserve(static_cast<std::size_t>(depth));
   for (int i = 0; i < depth; ++i) blocks.push_back({&free, i});
 
   const auto start = std::chrono::steady_clock::now();

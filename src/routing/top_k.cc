@@ -26,7 +26,8 @@ std::size_t choose_with_room(std::span<const float> keys, std::span<const std::u
   Scratch<float> memory(keys.size());
   const auto open = memory.span();
   for (std::size_t e = 0; e < keys.size(); ++e) {
-    open[e] = counts[e] < capacity ? keys[e] : kExcluded;
+    open[e] = keys[e];
+    if (counts[e] >= capacity) open[e] = kExcluded;
   }
   select_top_k(open, chosen);
   const auto end = std::ranges::find_if(

@@ -48,7 +48,7 @@ void penalise_repeats(std::vector<Candidate>& candidates, std::span<const std::i
                       float penalty) {
   std::vector<std::int32_t> once(recent.begin(), recent.end());
   std::ranges::sort(once);
-  once.erase(std::ranges::unique(once).begin(), once.end());
+  once.erase(std::unique(once.begin(), once.end()), once.end());
   for (const std::int32_t id : once) {
     if (id < 0 || static_cast<std::size_t>(id) >= candidates.size()) continue;
     float& logit = candidates[static_cast<std::size_t>(id)].logit;

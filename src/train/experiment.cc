@@ -46,6 +46,7 @@ Arm read_arm(const TomlDocument& document, const std::string& name) {
 
 std::vector<std::string> names_of(const std::vector<Arm>& arms) {
   std::vector<std::string> names;
+  names.reserve(arms.size());
   for (const Arm& arm : arms) names.push_back(arm.name);
   return names;
 }

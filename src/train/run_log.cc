@@ -19,7 +19,7 @@ std::vector<nlohmann::json> read_log(FileSystem& fs, const std::string& path) {
   return lines;
 }
 
-RunLog::RunLog(FileSystem& fs, std::string path, std::int64_t resume_after) {
+RunLog::RunLog(FileSystem& fs, const std::string& path, std::int64_t resume_after) {
   std::string kept;
   if (resume_after >= 0) {
     for (const nlohmann::json& line : read_log(fs, path)) {

@@ -17,7 +17,7 @@ class RunLog {
   // Starts an empty log, or, with `resume_after` >= 0, keeps the lines up to that step of the log
   // that is there: what a killed run wrote after its last checkpoint is written again by the
   // resumed one.
-  RunLog(FileSystem& fs, std::string path, std::int64_t resume_after);
+  RunLog(FileSystem& fs, const std::string& path, std::int64_t resume_after);
 
   void write(const nlohmann::json& line);
   void sync();

@@ -321,6 +321,7 @@ std::vector<std::string> TomlReader::keys() const {
   std::stable_sort(ordered.begin(), ordered.end(),
                    [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::string> names;
+  names.reserve(ordered.size());
   for (auto& [line, name] : ordered) names.push_back(std::move(name));
   return names;
 }

@@ -19,7 +19,8 @@ double value_at(const ValueSchedule& schedule, std::int64_t step, std::int64_t s
       return schedule.to - span * std::cos(std::numbers::pi * done / 2.0);
     case ValueSchedule::Kind::exponential: {
       const std::int64_t every = std::max<std::int64_t>(1, steps / 300);
-      return schedule.to - span * std::pow(0.99, static_cast<double>(step / every));
+      const std::int64_t times = step / every;
+      return schedule.to - span * std::pow(0.99, static_cast<double>(times));
     }
     case ValueSchedule::Kind::multi_step: {
       const auto part = std::min<std::int64_t>(4, 5 * step / steps);

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::uint32_t kIdxBytes =
     0x00000800;  // unsigned bytes; the last byte counts the dimensions
-constexpr std::size_t kCifarPixels = 3 * 32 * 32;
+constexpr std::size_t kCifarPixels = std::size_t{3} * 32 * 32;
 constexpr std::size_t kCifarRecord = 1 + kCifarPixels;
 constexpr const char* kGetAgain = "get the file again";
 

@@ -66,6 +66,7 @@ void check_options(const BpeTrainerOptions& options) {
 
 AddedTokenMatcher matcher_of(const std::vector<std::string>& special_tokens) {
   std::vector<AddedToken> tokens;
+  tokens.reserve(special_tokens.size());
   for (const std::string& content : special_tokens) {
     tokens.push_back(
         {.id = static_cast<TokenId>(tokens.size()), .content = content, .special = true});

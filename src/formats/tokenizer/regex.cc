@@ -15,7 +15,7 @@
 namespace switchyard::tokenizer {
 namespace {
 
-constexpr std::size_t kMaxPatternBytes = 64 * 1024;
+constexpr std::size_t kMaxPatternBytes = std::size_t{64} * 1024;
 
 // Steps a match may take from one starting place: a fixed allowance, and room for going back once
 // over a run that is as long as the text ("\s+(?!\S)" on a text of spaces).

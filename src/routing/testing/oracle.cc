@@ -8,8 +8,13 @@
 namespace switchyard::routing::testing {
 namespace {
 
+int k_of(const Config& config, const Inputs& inputs) {
+  return inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token;
+}
+
 std::vector<double> scores_of(Score rule, std::span<const float> logits) {
   std::vector<double> scores;
+  scores.reserve(logits.size());
   if (rule == Score::sigmoid) {
     for (const float l : logits) scores.push_back(1.0 / (1.0 + std::exp(-static_cast<double>(l))));
     return scores;
@@ -63,6 +68,7 @@ std::vector<OracleChoice> weigh(const Config& config, std::span<const float> log
   // Logits far below the others have probability 0 even in double; what is renormalised is computed
   // from differences.
   std::vector<double> g;
+  g.reserve(chosen.size());
   const auto scores = scores_of(config.score, logits);
   for (const std::int32_t e : chosen) g.push_back(scores[static_cast<std::size_t>(e)]);
   if ((config.renormalize || config.softmax_after_selection) && !chosen.empty()) {
@@ -97,8 +103,7 @@ std::vector<OracleChoice> weigh(const Config& config, std::span<const float> log
 OracleDecision oracle_top_k_route(const Config& config, const Inputs& inputs) {
   const auto experts = static_cast<std::size_t>(config.experts);
   const auto width = static_cast<std::size_t>(config.experts + config.null_experts);
-  const std::size_t k = static_cast<std::size_t>(
-      inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token);
+  const auto k = static_cast<std::size_t>(k_of(config, inputs));
   const double exact = static_cast<double>(config.capacity_factor) *
                        static_cast<double>(inputs.items * k) / static_cast<double>(experts);
   const auto capacity = config.capacity_factor == 0.0F
@@ -128,8 +133,7 @@ OracleDecision oracle_top_k_route(const Config& config, const Inputs& inputs) {
 
 OracleDecision oracle_top_p_route(const Config& config, const Inputs& inputs) {
   const auto experts = static_cast<std::size_t>(config.experts);
-  const std::size_t cap = static_cast<std::size_t>(
-      inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token);
+  const auto cap = static_cast<std::size_t>(k_of(config, inputs));
   OracleDecision decision;
   for (std::size_t n = 0; n < inputs.items; ++n) {
     const auto logits = inputs.logits.subspan(n * experts, experts);
@@ -152,8 +156,7 @@ OracleDecision oracle_top_p_route(const Config& config, const Inputs& inputs) {
 
 OracleDecision oracle_sigmoid_threshold(const Config& config, const Inputs& inputs) {
   const auto experts = static_cast<std::size_t>(config.experts);
-  const std::size_t cap = static_cast<std::size_t>(
-      inputs.experts_per_token != 0 ? inputs.experts_per_token : config.experts_per_token);
+  const auto cap = static_cast<std::size_t>(k_of(config, inputs));
   OracleDecision decision;
   for (std::size_t n = 0; n < inputs.items; ++n) {
     const auto logits = inputs.logits.subspan(n * experts, experts);
