@@ -90,7 +90,11 @@ TEST_P(EveryPoolSize, StopGivesUpBetweenChunks) {
   std::atomic<int> started{0};
   EXPECT_THROW(pool.parallel_for(1000, 1, source.get_token(),
                                  [&](std::size_t, std::size_t) {
-                                   if (++started == 5) source.request_stop();
+                                   const int number = ++started;
+                                   if (number == 5) source.request_stop();
+                                   // Else these could all run before the fifth gets to it.
+                                   while (number > 5 && !source.stop_requested())
+                                     std::this_thread::yield();
                                  }),
                Cancelled);
   EXPECT_GE(started, 5);
