@@ -31,7 +31,6 @@ namespace {
 using namespace switchyard;
 using kernels::KernelSet;
 using kernels::Matrix;
-using kernels::WeightType;
 
 constexpr int kTurns = 7;
 constexpr std::size_t kOutputsPerPiece = 64;
@@ -90,13 +89,13 @@ struct Weights {
       bf16[n] = kernels::to_bf16(f32[n]);
     }
   }
-  Matrix matrix(WeightType type) const {
-    if (type == WeightType::f32) return {type, f32.data(), rows, columns};
+  Matrix matrix(DType type) const {
+    if (type == DType::f32) return {type, f32.data(), rows, columns};
     return {type, bf16.data(), rows, columns};
   }
-  double bytes(WeightType type) const {
+  double bytes(DType type) const {
     return static_cast<double>(f32.size()) *
-           (type == WeightType::f32 ? sizeof(float) : sizeof(kernels::Bf16));
+           (type == DType::f32 ? sizeof(float) : sizeof(kernels::Bf16));
   }
 };
 
@@ -136,13 +135,13 @@ std::string title(const char* phase, const Matrix& weight, std::size_t n_rows,
                   const KernelSet& set) {
   return std::string(phase) + " " + std::to_string(weight.rows) + "x" +
          std::to_string(weight.columns) + " N=" + std::to_string(n_rows) +
-         (weight.type == WeightType::f32 ? " f32 " : " bf16 ") + std::string(set.name);
+         (weight.type == DType::f32 ? " f32 " : " bf16 ") + std::string(set.name);
 }
 
 // One row against so many matrices that none is in a cache when its turn comes. Returns whether the
 // answers are right.
 bool decode(ThreadPool& pool, const KernelSet& set, const std::vector<Weights>& weights,
-            WeightType type) {
+            DType type) {
   const Matrix first = weights.front().matrix(type);
   const std::vector<float> x = some_rows(first.columns);
   std::vector<float> y(first.rows);
@@ -160,7 +159,7 @@ bool decode(ThreadPool& pool, const KernelSet& set, const std::vector<Weights>& 
 }
 
 // Many rows against one matrix.
-bool prefill(ThreadPool& pool, const KernelSet& set, const Weights& weights, WeightType type,
+bool prefill(ThreadPool& pool, const KernelSet& set, const Weights& weights, DType type,
              std::size_t n_rows) {
   const Matrix weight = weights.matrix(type);
   const std::vector<float> x = some_rows(n_rows * weight.columns);
@@ -200,7 +199,7 @@ int main(int argc, char** argv) {
 
   bool all_same = true;
   const auto for_every_set = [&](const auto& measure) {
-    for (const WeightType type : {WeightType::f32, WeightType::bf16}) {
+    for (const DType type : {DType::f32, DType::bf16}) {
       for (const KernelSet& set : kernels::all()) {
         // The scalar set is the reference, not a contender: it would take most of the time.
         if (set.supported() && set.name != "scalar") all_same = measure(set, type) && all_same;
@@ -211,14 +210,14 @@ int main(int argc, char** argv) {
     const std::size_t matrices = (std::size_t{48} << 20) / (size * size);
     const std::vector<Weights> weights(matrices, Weights(size, size));
     for_every_set(
-        [&](const KernelSet& set, WeightType type) { return decode(pool, set, weights, type); });
+        [&](const KernelSet& set, DType type) { return decode(pool, set, weights, type); });
   }
   struct Shape {
     std::size_t outputs, columns, rows;
   };
   for (const Shape& shape : {Shape{2048, 2048, 512}, Shape{1024, 512, 128}, Shape{512, 1024, 16}}) {
     const Weights weights(shape.outputs, shape.columns);
-    for_every_set([&](const KernelSet& set, WeightType type) {
+    for_every_set([&](const KernelSet& set, DType type) {
       return prefill(pool, set, weights, type, shape.rows);
     });
   }

@@ -21,53 +21,24 @@
 #include <string_view>
 #include <vector>
 
+#include "switchyard/dtype.h"
 #include "switchyard/file_system.h"
+#include "switchyard/weight_files.h"
 
 namespace switchyard {
 
-enum class DType { f32, f16, bf16, f64, i8, u8, i16, i32, i64, boolean };
-
-std::size_t dtype_size(DType dtype);       // bytes of one element
-std::string_view dtype_name(DType dtype);  // "F32", "BF16", ...
-std::optional<DType> dtype_from_name(std::string_view name);
-
-// Where a tensor lies.
-struct TensorInfo {
-  std::string name;
-  DType dtype = DType::f32;
-  std::vector<std::int64_t> shape;
-  std::size_t file = 0;      // index into SafetensorsReader::files()
-  std::uint64_t offset = 0;  // from the start of that file
-  std::uint64_t bytes = 0;
-
-  std::int64_t elements() const;
-};
-
 // Thread rule: const after construction; concurrent reads are fine.
-class SafetensorsReader {
+class SafetensorsReader : public WeightFiles {
  public:
   // `path` is a .safetensors file, a model.safetensors.index.json, or a directory holding one of
   // the two.
   SafetensorsReader(FileSystem& fs, const std::string& path);
 
-  const std::map<std::string, TensorInfo, std::less<>>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  const std::vector<std::string>& files() const { return paths_; }
-
-  bool has(std::string_view name) const { return tensors_.find(name) != tensors_.end(); }
-  // Throws Error if the tensor is missing, or has another shape than `shape` (empty: any).
-  const TensorInfo& find(std::string_view name, std::span<const std::int64_t> shape = {}) const;
-  void read(const TensorInfo& tensor, std::span<std::byte> out) const;
-  // Any floating type converted to fp32.
-  std::vector<float> read_f32(std::string_view name,
-                              std::span<const std::int64_t> shape = {}) const;
 
  private:
   void add_file(FileSystem& fs, const std::string& path);
 
-  std::vector<std::string> paths_;
-  std::vector<std::shared_ptr<ReadableFile>> files_;
-  std::map<std::string, TensorInfo, std::less<>> tensors_;
   std::map<std::string, std::string> metadata_;
 };
 

@@ -78,8 +78,11 @@ Part parse_part(const nlohmann::json& json, const PartShape& expected, std::uint
   }
   part.offset = offset_field(fields, "offset");
   // The config was validated: its products fit.
-  part.bytes = dtype_size(part.dtype) * static_cast<std::uint64_t>(expected.shape[0]) *
-               static_cast<std::uint64_t>(expected.shape[1]);
+  const auto elements = static_cast<std::uint64_t>(expected.shape[0]) *
+                        static_cast<std::uint64_t>(expected.shape[1]);
+  const auto bytes = dtype_bytes(part.dtype, elements);
+  if (!bytes) fields.fail("dtype", "a type whose blocks fill the rows", kPackAgain);
+  part.bytes = *bytes;
   const auto end = checked_add(part.offset, part.bytes);
   if (part.offset % kPartAlignment != 0 || part.offset < free_from || !end || *end > slab_bytes) {
     throw Error({.what = fmt::format("{} bytes at offset {} of the slab", part.bytes, part.offset),

@@ -5,6 +5,8 @@
 #include <cstring>
 
 #include "base/check.h"
+#include "base/checked_math.h"
+#include "kernels/blocks.h"
 
 namespace switchyard {
 namespace {
@@ -14,16 +16,34 @@ static_assert(std::endian::native == std::endian::little,
 
 struct DTypeEntry {
   DType dtype;
-  std::string_view name;  // as safetensors writes it
-  std::size_t size;       // bytes
+  std::string_view name;  // as safetensors and GGUF tools write it
+  DTypeBlock block;
 };
 
 constexpr std::array kDTypes = {
-    DTypeEntry{DType::f32, "F32", 4},   DTypeEntry{DType::f16, "F16", 2},
-    DTypeEntry{DType::bf16, "BF16", 2}, DTypeEntry{DType::f64, "F64", 8},
-    DTypeEntry{DType::i8, "I8", 1},     DTypeEntry{DType::u8, "U8", 1},
-    DTypeEntry{DType::i16, "I16", 2},   DTypeEntry{DType::i32, "I32", 4},
-    DTypeEntry{DType::i64, "I64", 8},   DTypeEntry{DType::boolean, "BOOL", 1},
+    DTypeEntry{DType::f32, "F32", {1, 4}},
+    DTypeEntry{DType::f16, "F16", {1, 2}},
+    DTypeEntry{DType::bf16, "BF16", {1, 2}},
+    DTypeEntry{DType::f64, "F64", {1, 8}},
+    DTypeEntry{DType::i8, "I8", {1, 1}},
+    DTypeEntry{DType::u8, "U8", {1, 1}},
+    DTypeEntry{DType::i16, "I16", {1, 2}},
+    DTypeEntry{DType::i32, "I32", {1, 4}},
+    DTypeEntry{DType::i64, "I64", {1, 8}},
+    DTypeEntry{DType::boolean, "BOOL", {1, 1}},
+    DTypeEntry{DType::q4_0, "Q4_0", {32, sizeof(kernels::BlockQ4_0)}},
+    DTypeEntry{DType::q4_1, "Q4_1", {32, sizeof(kernels::BlockQ4_1)}},
+    DTypeEntry{DType::q5_0, "Q5_0", {32, sizeof(kernels::BlockQ5_0)}},
+    DTypeEntry{DType::q5_1, "Q5_1", {32, sizeof(kernels::BlockQ5_1)}},
+    DTypeEntry{DType::q8_0, "Q8_0", {32, sizeof(kernels::BlockQ8_0)}},
+    DTypeEntry{DType::q2_k, "Q2_K", {256, sizeof(kernels::BlockQ2_K)}},
+    DTypeEntry{DType::q3_k, "Q3_K", {256, sizeof(kernels::BlockQ3_K)}},
+    DTypeEntry{DType::q4_k, "Q4_K", {256, sizeof(kernels::BlockQ4_K)}},
+    DTypeEntry{DType::q5_k, "Q5_K", {256, sizeof(kernels::BlockQ5_K)}},
+    DTypeEntry{DType::q6_k, "Q6_K", {256, sizeof(kernels::BlockQ6_K)}},
+    DTypeEntry{DType::iq4_nl, "IQ4_NL", {32, sizeof(kernels::BlockIQ4_NL)}},
+    DTypeEntry{DType::iq4_xs, "IQ4_XS", {256, sizeof(kernels::BlockIQ4_XS)}},
+    DTypeEntry{DType::mxfp4, "MXFP4", {32, sizeof(kernels::BlockMXFP4)}},
 };
 
 const DTypeEntry& entry(DType dtype) {
@@ -44,7 +64,20 @@ void convert_each(std::span<const std::byte> bytes, std::span<float> out, Conver
 
 }  // namespace
 
-std::size_t dtype_size(DType dtype) { return entry(dtype).size; }
+DTypeBlock dtype_block(DType dtype) { return entry(dtype).block; }
+
+bool is_quantised(DType dtype) { return entry(dtype).block.elements > 1; }
+
+std::size_t dtype_size(DType dtype) {
+  SWITCHYARD_CHECK(!is_quantised(dtype));
+  return entry(dtype).block.bytes;
+}
+
+std::optional<std::uint64_t> dtype_bytes(DType dtype, std::uint64_t elements) {
+  const DTypeBlock block = dtype_block(dtype);
+  if (elements % block.elements != 0) return std::nullopt;
+  return checked_multiply(elements / block.elements, block.bytes);
+}
 
 std::string_view dtype_name(DType dtype) { return entry(dtype).name; }
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "switchyard/safetensors.h"
+#include "switchyard/dtype.h"
 
 namespace switchyard {
 

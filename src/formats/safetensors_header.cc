@@ -61,7 +61,7 @@ class HeaderHandler : public nlohmann::json_sax<nlohmann::json> {
       state_ = State::metadata;
     } else if (state_ == State::dtype) {
       const auto dtype = dtype_from_name(value);
-      if (!dtype) {
+      if (!dtype || is_quantised(*dtype)) {
         fail("unknown dtype " + shown(value), "F32, F16, BF16, F64, I8, U8, I16, I32, I64 or BOOL",
              "convert the tensor to one of these types");
       }

@@ -8,8 +8,6 @@
 #include "switchyard/error.h"
 #include "switchyard/safetensors.h"
 
-#include "base/check.h"
-#include "formats/dtype.h"
 #include "formats/json.h"
 #include "formats/safetensors_header.h"
 
@@ -18,7 +16,6 @@ namespace {
 
 constexpr std::string_view kSingleFile = "model.safetensors";
 constexpr std::string_view kIndexFile = "model.safetensors.index.json";
-constexpr std::size_t kConvertBytes = 1 << 20;  // converted at a time; fits the L2 cache
 constexpr const char* kGetAgain = "get the file again or convert the model again";
 
 std::string join(const std::string& directory, std::string_view name) {
@@ -30,13 +27,6 @@ std::string join(const std::string& directory, std::string_view name) {
 std::string directory_of(const std::string& path) {
   const auto slash = path.rfind('/');
   return slash == std::string::npos ? std::string() : path.substr(0, slash + 1);
-}
-
-std::string shape_text(std::span<const std::int64_t> shape) {
-  std::string text = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
-  return text + "]";
 }
 
 // Shard -> names the index puts into it. Shards are files beside the index: any other path is
@@ -75,12 +65,6 @@ std::map<std::string, std::vector<std::string>> read_index(FileSystem& fs,
 }
 
 }  // namespace
-
-std::int64_t TensorInfo::elements() const {
-  std::int64_t count = 1;
-  for (const std::int64_t n : shape) count *= n;
-  return count;
-}
 
 SafetensorsReader::SafetensorsReader(FileSystem& fs, const std::string& path) {
   std::string file = path;
@@ -161,61 +145,6 @@ void SafetensorsReader::add_file(FileSystem& fs, const std::string& path) {
   for (auto& [key, value] : header.metadata) metadata_.emplace(key, value);
   paths_.push_back(path);
   files_.push_back(std::move(file));
-}
-
-const TensorInfo& SafetensorsReader::find(std::string_view name,
-                                          std::span<const std::int64_t> shape) const {
-  const auto it = tensors_.find(name);
-  if (it == tensors_.end()) {
-    throw Error({.what = "the tensor is missing",
-                 .where = (paths_.size() == 1 ? paths_.front()
-                                              : directory_of(paths_.front()) + "*.safetensors") +
-                          ": tensor " + shown(name),
-                 .expected = shape.empty() ? "a tensor of that name" : "shape " + shape_text(shape),
-                 .fix = "check that config.json and weights belong together"});
-  }
-  const TensorInfo& tensor = it->second;
-  if (!shape.empty() &&
-      !std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) {
-    throw Error({.what = "the shape is " + shape_text(tensor.shape),
-                 .where = paths_[tensor.file] + ": tensor " + shown(name),
-                 .expected = shape_text(shape),
-                 .fix = "check that config.json and weights belong together"});
-  }
-  return tensor;
-}
-
-void SafetensorsReader::read(const TensorInfo& tensor, std::span<std::byte> out) const {
-  SWITCHYARD_CHECK(tensor.file < files_.size());
-  SWITCHYARD_CHECK(out.size() == tensor.bytes);
-  if (!out.empty()) files_[tensor.file]->read(tensor.offset, out);
-}
-
-std::vector<float> SafetensorsReader::read_f32(std::string_view name,
-                                               std::span<const std::int64_t> shape) const {
-  const TensorInfo& tensor = find(name, shape);
-  if (!is_floating(tensor.dtype)) {
-    throw Error({.what = "the dtype is " + std::string(dtype_name(tensor.dtype)),
-                 .where = paths_[tensor.file] + ": tensor " + shown(name),
-                 .expected = "F32, F16, BF16 or F64",
-                 .fix = "convert the model to one of these types"});
-  }
-  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
-  if (tensor.dtype == DType::f32) {
-    read(tensor, std::as_writable_bytes(std::span(values)));
-    return values;
-  }
-  const std::size_t element = dtype_size(tensor.dtype);
-  std::vector<std::byte> buffer(
-      std::min<std::size_t>(kConvertBytes, static_cast<std::size_t>(tensor.bytes)));
-  for (std::size_t done = 0; done < values.size();) {
-    const std::size_t count = std::min(values.size() - done, kConvertBytes / element);
-    const auto bytes = std::span(buffer).first(count * element);
-    files_[tensor.file]->read(tensor.offset + done * element, bytes);
-    convert_to_f32(tensor.dtype, bytes, std::span(values).subspan(done, count));
-    done += count;
-  }
-  return values;
 }
 
 }  // namespace switchyard

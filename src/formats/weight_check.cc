@@ -136,7 +136,7 @@ std::string describe(const std::vector<std::int64_t>& shape) {
   return text + "]";
 }
 
-void check_present(const ExpectedTensor& expected, const SafetensorsReader& weights) {
+void check_present(const ExpectedTensor& expected, const WeightFiles& weights) {
   if (!weights.has(expected.name)) {
     throw Error({.what = "the tensor is missing",
                  .where = weights.files().front() + ": tensor " + shown(expected.name),
@@ -159,8 +159,7 @@ void check_present(const ExpectedTensor& expected, const SafetensorsReader& weig
   }
 }
 
-void check_absent(const std::string& name, const std::string& field,
-                  const SafetensorsReader& weights) {
+void check_absent(const std::string& name, const std::string& field, const WeightFiles& weights) {
   if (!weights.has(name)) return;
   throw Error({.what = "config.json says that the model has no such tensor (" + field + ")",
                .where = weights.files()[weights.find(name).file] + ": tensor " + shown(name),
@@ -180,7 +179,7 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
   return Lister(config).list();
 }
 
-void check_weights(const ModelConfig& config, const SafetensorsReader& weights) {
+void check_weights(const ModelConfig& config, const WeightFiles& weights) {
   for (const ExpectedTensor& tensor : expected_tensors(config)) check_present(tensor, weights);
   // What a config that is too small would leave out without a word.
   const WeightNames names(config.family);

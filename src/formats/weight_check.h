@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "switchyard/model_config.h"
-#include "switchyard/safetensors.h"
+#include "switchyard/weight_files.h"
 
 namespace switchyard {
 
@@ -30,6 +30,6 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config);
 // stands in the file although the config says that the model has no such part (one more layer, one
 // more expert, a bias, a norm), with the field of config.json that contradicts it. Tensors that
 // belong to no part are ignored.
-void check_weights(const ModelConfig& config, const SafetensorsReader& weights);
+void check_weights(const ModelConfig& config, const WeightFiles& weights);
 
 }  // namespace switchyard

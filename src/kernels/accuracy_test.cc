@@ -44,7 +44,7 @@ TEST(Accuracy, MatmulAgainstTheNaiveProduct) {
   const auto x = normal_numbers(n_rows * columns, 1);
   const auto weight = narrowed(normal_numbers(outputs * columns, 2));
   std::vector<float> y(n_rows * outputs);
-  scalar().matmul({WeightType::bf16, weight.data(), outputs, columns}, x.data(), columns, n_rows, 0,
+  scalar().matmul({DType::bf16, weight.data(), outputs, columns}, x.data(), columns, n_rows, 0,
                   outputs, y.data(), outputs);
   for (std::size_t n = 0; n < n_rows; ++n) {
     for (std::size_t o = 0; o < outputs; ++o) {

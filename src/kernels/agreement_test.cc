@@ -26,13 +26,13 @@ struct Product {
 
   // Both inputs end at a guard page. y has one more column than W has rows, to see that it stays
   // untouched.
-  std::vector<float> run(const KernelSet& set, WeightType type, std::size_t begin,
+  std::vector<float> run(const KernelSet& set, DType type, std::size_t begin,
                          std::size_t end) const {
     const Guarded<float> x_guarded{std::span<const float>(x)};
     const Guarded<float> w_f32{std::span<const float>(weight)};
     const Guarded<Bf16> w_bf16{std::span<const Bf16>(narrowed(weight))};
     const void* data = w_f32.data();
-    if (type == WeightType::bf16) data = w_bf16.data();
+    if (type == DType::bf16) data = w_bf16.data();
     std::vector<float> y(n_rows * (outputs + 1), kUntouched);
     set.matmul({type, data, outputs, columns}, x_guarded.data(), columns, n_rows, begin, end,
                y.data(), outputs + 1);
@@ -40,15 +40,15 @@ struct Product {
   }
 };
 
-constexpr WeightType kTypes[] = {WeightType::f32, WeightType::bf16};
-const char* name_of(WeightType type) { return type == WeightType::f32 ? "f32" : "bf16"; }
+constexpr DType kTypes[] = {DType::f32, DType::bf16};
+const char* name_of(DType type) { return type == DType::f32 ? "f32" : "bf16"; }
 
 TEST(MatmulAgreement, EverySetOverAGridOfShapes) {
   for (const std::size_t columns : {0, 1, 15, 16, 17, 31, 33, 511, 512, 513, 1040}) {
     for (const std::size_t outputs : {1, 3, 8, 21}) {
       for (const std::size_t n_rows : {0, 1, 2, 3, 4, 5, 6, 7, 13, 50}) {
         const Product product(outputs, columns, n_rows);
-        for (const WeightType type : kTypes) {
+        for (const DType type : kTypes) {
           const auto expected = product.run(all().front(), type, 0, outputs);
           for (const KernelSet* set : vector_sets()) {
             ASSERT_EQ(first_difference(product.run(*set, type, 0, outputs), expected),
@@ -66,7 +66,7 @@ TEST(MatmulAgreement, RowsAloneGiveWhatRowsTogetherGive) {
   const Product product(13, 530, 53);
   for (const KernelSet& set : all()) {
     if (!set.supported()) continue;
-    for (const WeightType type : kTypes) {
+    for (const DType type : kTypes) {
       const auto together = product.run(set, type, 0, product.outputs);
       for (std::size_t n = 0; n < product.n_rows; ++n) {
         Product alone(product.outputs, product.columns, 1);
@@ -87,7 +87,7 @@ TEST(MatmulAgreement, RangesGiveWhatTheWholeGivesAndWriteNothingElse) {
     const Product product(37, 200, n_rows);
     for (const KernelSet& set : all()) {
       if (!set.supported()) continue;
-      for (const WeightType type : kTypes) {
+      for (const DType type : kTypes) {
         const auto whole = product.run(set, type, 0, product.outputs);
         for (const auto& [begin, end] :
              {std::pair{0, 0}, {0, 1}, {1, 9}, {7, 24}, {30, 37}, {5, 5}}) {
@@ -115,10 +115,10 @@ TEST(MatmulAgreement, StridesBeyondTheRow) {
   }
   for (const KernelSet& set : all()) {
     if (!set.supported()) continue;
-    const auto expected = product.run(set, WeightType::f32, 0, outputs);
+    const auto expected = product.run(set, DType::f32, 0, outputs);
     std::vector<float> y(expected.size(), kUntouched);
-    set.matmul({WeightType::f32, product.weight.data(), outputs, columns}, spread.data(), stride,
-               n_rows, 0, outputs, y.data(), outputs + 1);
+    set.matmul({DType::f32, product.weight.data(), outputs, columns}, spread.data(), stride, n_rows,
+               0, outputs, y.data(), outputs + 1);
     EXPECT_EQ(first_difference(y, expected), expected.size()) << set.name;
   }
 }
@@ -128,7 +128,7 @@ TEST(MatmulAgreement, DotIsOneOutput) {
     const Product product(1, n, 1);
     for (const KernelSet& set : all()) {
       if (!set.supported()) continue;
-      const float expected = product.run(all().front(), WeightType::f32, 0, 1)[0];
+      const float expected = product.run(all().front(), DType::f32, 0, 1)[0];
       EXPECT_TRUE(same_bits(set.dot(product.x.data(), product.weight.data(), n), expected))
           << set.name << " " << n;
     }
@@ -288,7 +288,7 @@ TEST(VectorAgreement, NanAndInfinityReachTheSameOutputs) {
   product.x[5 * 40 + 39] = std::numeric_limits<float>::infinity();
   for (const KernelSet& set : all()) {
     if (!set.supported()) continue;
-    const auto y = product.run(set, WeightType::f32, 0, 5);
+    const auto y = product.run(set, DType::f32, 0, 5);
     for (std::size_t n = 0; n < 8; ++n) {
       for (std::size_t o = 0; o < 5; ++o) {
         const float value = y[n * 6 + o];

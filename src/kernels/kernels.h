@@ -23,15 +23,16 @@
 #include <span>
 #include <string_view>
 
+#include "switchyard/dtype.h"
+
 namespace switchyard::kernels {
 
 using Bf16 = std::uint16_t;  // the upper half of an fp32
 
 // A weight matrix as it lies in memory. Rows are contiguous; the address is aligned to the element
-// size at least.
-enum class WeightType : std::uint8_t { f32, bf16 };
+// size at least (quantised: to 2). Quantised rows are whole blocks (kernels/blocks.h).
 struct Matrix {
-  WeightType type = WeightType::f32;
+  DType type = DType::f32;
   const void* data = nullptr;
   std::size_t rows = 0;     // O
   std::size_t columns = 0;  // I
@@ -46,6 +47,18 @@ struct KernelSet {
   // whatever n_rows is; ranges of about 64 outputs or more keep the memory busy.
   void (*matmul)(const Matrix& weight, const float* x, std::size_t x_stride, std::size_t n_rows,
                  std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
+  // The same for a quantised weight, with rows of x rounded to 8 bits by to_q8: x_rows holds
+  // n_rows of them, q8_row_bytes(weight.columns) apart.
+  //
+  // y[n, o] = sum over blocks of 32 columns of scale(x) * (scale(w) * sum of q(x) q(w) - ...),
+  // where the inner sum is exact in integers; quantised.h has the order of the outer one, which is
+  // the same in all sets and for any number of rows.
+  void (*matmul_q8)(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
+                    std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
+  // Rounds one row of x to signed 8-bit values with an fp32 scale for each 32: scale = largest
+  // magnitude / 127, value = round to nearest even of x / scale. n is a multiple of 32; `row` has
+  // q8_row_bytes(n) bytes at a multiple of 64. NaN or infinity makes its block NaN.
+  void (*to_q8)(const float* x, std::size_t n, std::byte* row);
   float (*dot)(const float* a, const float* b, std::size_t n);
   // y[i] += a * x[i]
   void (*axpy)(float a, const float* x, float* y, std::size_t n);
@@ -73,6 +86,12 @@ struct KernelSet {
   // head_dim is even.
   void (*rope)(float* x, const float* cosine, const float* sine, std::size_t head_dim);
 };
+
+// Whether matmul takes this type; and whether matmul_q8 does.
+bool is_plain_weight(DType type);
+bool is_quantised_weight(DType type);
+// Bytes of a row of n activations rounded by to_q8; a multiple of 64.
+std::size_t q8_row_bytes(std::size_t n);
 
 // All sets in this build, slowest first. The first is the scalar reference.
 std::span<const KernelSet> all();

@@ -165,7 +165,7 @@ void matmul(const Matrix& weight, const float* x, std::size_t x_stride, std::siz
             std::size_t begin, std::size_t end, float* y, std::size_t y_stride) {
   const std::size_t columns = weight.columns;
   const RowsOf<float> x_rows{x, x_stride};
-  if (weight.type == WeightType::f32) {
+  if (weight.type == DType::f32) {
     const RowsOf<float> rows{static_cast<const float*>(weight.data), columns};
     product(rows, x_rows, columns, n_rows, begin, end, y, y_stride);
   } else {

@@ -112,7 +112,7 @@ std::size_t vector_bytes(const Shape& shape) {
 // unaligned end of a file goes through the page cache.
 class DirectReader {
  public:
-  DirectReader(FileSystem& fs, const SafetensorsReader& tensors) {
+  DirectReader(FileSystem& fs, const WeightFiles& tensors) {
     for (const std::string& path : tensors.files()) {
       files_.push_back({fs.open(path, ReadMode::direct), fs.open(path, ReadMode::buffered)});
     }
@@ -146,14 +146,12 @@ class DirectReader {
 };
 
 kernels::Matrix as_matrix(DType dtype, const void* data, const Shape& shape) {
-  return {dtype == DType::bf16 ? kernels::WeightType::bf16 : kernels::WeightType::f32, data,
-          static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
+  return {dtype, data, static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
 }
 
 }  // namespace
 
-std::uint64_t DenseWeights::bytes_needed(const SafetensorsReader& tensors,
-                                         const ModelConfig& config) {
+std::uint64_t DenseWeights::bytes_needed(const WeightFiles& tensors, const ModelConfig& config) {
   std::uint64_t total = 0;
   DenseWeights unused;
   visit_all(unused, config,
@@ -169,7 +167,7 @@ std::uint64_t DenseWeights::bytes_needed(const SafetensorsReader& tensors,
   return total;
 }
 
-DenseWeights DenseWeights::load(FileSystem& fs, const SafetensorsReader& tensors,
+DenseWeights DenseWeights::load(FileSystem& fs, const WeightFiles& tensors,
                                 const ModelConfig& config, const std::shared_ptr<Ledger>& ledger) {
   DenseWeights weights;
   const std::uint64_t bytes = bytes_needed(tensors, config);
@@ -185,6 +183,7 @@ DenseWeights DenseWeights::load(FileSystem& fs, const SafetensorsReader& tensors
              if (kept_as_stored(tensor.dtype)) {
                const auto data = arena.take<std::byte>(static_cast<std::size_t>(tensor.bytes));
                reader.read(tensor, data.data());
+               order_rows(tensor, data);
                target = as_matrix(tensor.dtype, data.data(), shape);
              } else {
                const auto data = arena.take<float>(static_cast<std::size_t>(tensor.elements()));

@@ -10,7 +10,7 @@
 
 #include "switchyard/ledger.h"
 #include "switchyard/model_config.h"
-#include "switchyard/safetensors.h"
+#include "switchyard/weight_files.h"
 
 #include "base/aligned_buffer.h"
 #include "kernels/kernels.h"
@@ -50,10 +50,10 @@ struct CellWeights {
 class DenseWeights {
  public:
   // Bytes load() will take.
-  static std::uint64_t bytes_needed(const SafetensorsReader& tensors, const ModelConfig& config);
+  static std::uint64_t bytes_needed(const WeightFiles& tensors, const ModelConfig& config);
   // Reads past the page cache, so that a memory limit sees each byte once.
-  static DenseWeights load(FileSystem& fs, const SafetensorsReader& tensors,
-                           const ModelConfig& config, const std::shared_ptr<Ledger>& ledger);
+  static DenseWeights load(FileSystem& fs, const WeightFiles& tensors, const ModelConfig& config,
+                           const std::shared_ptr<Ledger>& ledger);
 
   kernels::Matrix embedding;          // [V, D]
   kernels::Matrix output;             // [V, D]; the embedding when tied

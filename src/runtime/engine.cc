@@ -118,7 +118,7 @@ void embed(Run& run) {
   for (std::size_t n = 0; n < run.size(); ++n) {
     const auto row = static_cast<std::size_t>(run.tokens[n].id);
     float* x = run.scratch.x.data() + n * d;
-    if (table.type == kernels::WeightType::bf16) {
+    if (table.type == DType::bf16) {
       m.kernels->widen(static_cast<const kernels::Bf16*>(table.data) + row * d, x, d);
     } else {
       std::copy_n(static_cast<const float*>(table.data) + row * d, d, x);

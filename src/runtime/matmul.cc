@@ -11,7 +11,7 @@ std::size_t outputs_per_piece(const Product& product) {
   constexpr std::size_t kPanelBytes = 128 << 10;
   const std::size_t row_bytes =
       product.weight.columns *
-      (product.weight.type == kernels::WeightType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
+      (product.weight.type == DType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
   const std::size_t outputs =
       std::max<std::size_t>(1, kPanelBytes / std::max<std::size_t>(1, row_bytes));
   return std::clamp<std::size_t>(outputs / 8 * 8, 8, 256);

@@ -178,8 +178,7 @@ std::uint64_t Model::expert_slot_bytes() const { return impl_->plan.experts; }
 std::uint64_t Model::dense_bytes() const { return impl_->weights.bytes(); }
 std::uint64_t Model::embedding_bytes() const {
   const kernels::Matrix& e = impl_->weights.embedding;
-  return e.rows * e.columns *
-         (e.type == kernels::WeightType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
+  return e.rows * e.columns * (e.type == DType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
 }
 int Model::experts_per_token(int layer) const {
   return impl_->experts_per_token[static_cast<std::size_t>(layer)];

@@ -19,10 +19,8 @@ FfnWeights expert_weights(const std::vector<experts::Part>& parts, const experts
   FfnWeights ffn;
   for (const experts::Part& part : parts) {
     const auto bytes = pin.part(part.extent).subspan(part.offset, part.bytes);
-    const kernels::Matrix matrix{
-        part.dtype == DType::bf16 ? kernels::WeightType::bf16 : kernels::WeightType::f32,
-        bytes.data(), static_cast<std::size_t>(part.shape[0]),
-        static_cast<std::size_t>(part.shape[1])};
+    const kernels::Matrix matrix{part.dtype, bytes.data(), static_cast<std::size_t>(part.shape[0]),
+                                 static_cast<std::size_t>(part.shape[1])};
     (part.name == "gate" ? ffn.gate : part.name == "up" ? ffn.up : ffn.down) = matrix;
   }
   return ffn;
