@@ -17,8 +17,8 @@ struct AffineSuper {
   std::array<int, kSubBlocks<Sub>> minima{};
   float error = kInfinity;
 
-  float scale(int j) const { return shared.d.value * static_cast<float>(scales[j]); }
-  float minimum(int j) const { return shared.dmin.value * static_cast<float>(minima[j]); }
+  float scale(std::size_t j) const { return shared.d.value * static_cast<float>(scales[j]); }
+  float minimum(std::size_t j) const { return shared.dmin.value * static_cast<float>(minima[j]); }
 };
 
 // How a type searches.
@@ -92,7 +92,7 @@ AffineSuper<Sub> choose_scales(const SuperValues& v, const AffineFits<Sub>& fits
   const IntRange range = search.range;
   const float inverse = inverse_of(shared.d.value);
   const float inverse_min = inverse_of(shared.dmin.value);
-  for (int j = 0; j < kSubBlocks<Sub>; ++j) {
+  for (std::size_t j = 0; j < kSubBlocks<Sub>; ++j) {
     const int middle = range.nearest(fits[j].fit.scale * inverse);
     float least = kInfinity;
     for (const int scale : {middle, middle - 1, middle + 1}) {
@@ -120,7 +120,7 @@ template <int Sub>
 SharedPair solve_shared_pair(const SuperValues& v, const AffineFits<Sub>& fits,
                              const WholeCodes& codes, const AffineSuper<Sub>& super) {
   double ss = 0, sm = 0, mm = 0, xs = 0, xm = 0;  // of the normal equations
-  for (int j = 0; j < kSubBlocks<Sub>; ++j) {
+  for (std::size_t j = 0; j < kSubBlocks<Sub>; ++j) {
     const AffineSums& sums = fits[j].sums;
     const float inverse = inverse_of(super.scale(j));
     const AffineFit fit = fit_affine<Sub>(v.x + j * Sub, v.w + j * Sub, sums, inverse,
@@ -147,7 +147,7 @@ SharedPair solve_shared_pair(const SuperValues& v, const AffineFits<Sub>& fits,
 template <int Sub>
 AffineSuper<Sub> search_super(const SuperValues& v, const AffineSearch& search) {
   AffineFits<Sub> fits;
-  for (int j = 0; j < kSubBlocks<Sub>; ++j) {
+  for (std::size_t j = 0; j < kSubBlocks<Sub>; ++j) {
     const float* const x = v.x + j * Sub;
     const float* const w = v.w + j * Sub;
     fits[j].sums = affine_sums<Sub>(x, w, true);

@@ -67,7 +67,7 @@ Encoded<Sub> encode_super(const float* x, const float* importance, const AffineS
   Encoded<Sub> e;
   e.super = search_super<Sub>(v, search);
   alignas(16) float q[Sub];
-  for (int j = 0; j < kSubBlocks<Sub>; ++j) {
+  for (std::size_t j = 0; j < kSubBlocks<Sub>; ++j) {
     affine_codes<Sub>(v.x + j * Sub, e.super.scale(j), e.super.minimum(j), search.codes, q);
     for (int i = 0; i < Sub; ++i) e.codes[j * Sub + i] = static_cast<std::uint8_t>(q[i]);
   }
@@ -80,12 +80,12 @@ void decode_q2_k(const std::byte* blocks, std::size_t n_blocks, float* out) {
   decode_each<BlockQ2_K, kSuperBlock>(blocks, n_blocks, out, [](const BlockQ2_K& b, float* y) {
     const float d = f16_to_f32(b.d);
     const float dmin = f16_to_f32(b.dmin);
-    for (int j = 0; j < 16; ++j) {
+    for (std::size_t j = 0; j < 16; ++j) {
       const float scale = d * static_cast<float>(b.scales[j] & 15U);
       const float minimum = dmin * static_cast<float>(b.scales[j] >> 4);
       // Two bits of 32 bytes serve two sub-blocks; a half of 128 values has 32 bytes.
       const std::uint8_t* q = b.qs + j / 8 * 32 + j % 2 * 16;
-      const int shift = j % 8 / 2 * 2;
+      const std::size_t shift = j % 8 / 2 * 2;
       for (int i = 0; i < 16; ++i)
         y[16 * j + i] = scale * static_cast<float>(q[i] >> shift & 3U) - minimum;
     }
@@ -97,11 +97,11 @@ void decode_q4_k(const std::byte* blocks, std::size_t n_blocks, float* out) {
     const float d = f16_to_f32(b.d);
     const float dmin = f16_to_f32(b.dmin);
     const SixBits s = unpack_six_bits(b.scales);
-    for (int j = 0; j < 8; ++j) {
+    for (std::size_t j = 0; j < 8; ++j) {
       const float scale = d * static_cast<float>(s.scales[j]);
       const float minimum = dmin * static_cast<float>(s.minima[j]);
       const std::uint8_t* q = b.qs + j / 2 * 32;
-      const int shift = j % 2 * 4;
+      const std::size_t shift = j % 2 * 4;
       for (int i = 0; i < 32; ++i)
         y[32 * j + i] = scale * static_cast<float>(q[i] >> shift & 15U) - minimum;
     }
@@ -113,11 +113,11 @@ void decode_q5_k(const std::byte* blocks, std::size_t n_blocks, float* out) {
     const float d = f16_to_f32(b.d);
     const float dmin = f16_to_f32(b.dmin);
     const SixBits s = unpack_six_bits(b.scales);
-    for (int j = 0; j < 8; ++j) {
+    for (std::size_t j = 0; j < 8; ++j) {
       const float scale = d * static_cast<float>(s.scales[j]);
       const float minimum = dmin * static_cast<float>(s.minima[j]);
       const std::uint8_t* q = b.qs + j / 2 * 32;
-      const int shift = j % 2 * 4;
+      const std::size_t shift = j % 2 * 4;
       for (int i = 0; i < 32; ++i) {
         const unsigned code = (q[i] >> shift & 15U) | (b.qh[i] >> j & 1U) << 4;
         y[32 * j + i] = scale * static_cast<float>(code) - minimum;
@@ -132,10 +132,10 @@ void encode_q2_k(const float* x, const float* importance, std::size_t n_blocks, 
         const auto e = encode_super<16>(values, weights, kSearch2);
         b.d = e.super.shared.d.bits;
         b.dmin = e.super.shared.dmin.bits;
-        for (int j = 0; j < 16; ++j) {
+        for (std::size_t j = 0; j < 16; ++j) {
           b.scales[j] = static_cast<std::uint8_t>(e.super.scales[j] | e.super.minima[j] << 4);
           std::uint8_t* q = b.qs + j / 8 * 32 + j % 2 * 16;
-          const int shift = j % 8 / 2 * 2;
+          const std::size_t shift = j % 8 / 2 * 2;
           for (int i = 0; i < 16; ++i)
             q[i] |= static_cast<std::uint8_t>(e.codes[16 * j + i] << shift);
         }
@@ -149,7 +149,7 @@ void encode_q4_k(const float* x, const float* importance, std::size_t n_blocks, 
         b.d = e.super.shared.d.bits;
         b.dmin = e.super.shared.dmin.bits;
         pack_six_bits(e.super.scales, e.super.minima, b.scales);
-        for (int j = 0; j < 8; ++j) {
+        for (std::size_t j = 0; j < 8; ++j) {
           for (int i = 0; i < 32; ++i)
             b.qs[j / 2 * 32 + i] |= static_cast<std::uint8_t>(e.codes[32 * j + i] << j % 2 * 4);
         }
@@ -163,7 +163,7 @@ void encode_q5_k(const float* x, const float* importance, std::size_t n_blocks, 
         b.d = e.super.shared.d.bits;
         b.dmin = e.super.shared.dmin.bits;
         pack_six_bits(e.super.scales, e.super.minima, b.scales);
-        for (int j = 0; j < 8; ++j) {
+        for (std::size_t j = 0; j < 8; ++j) {
           for (int i = 0; i < 32; ++i) {
             const unsigned code = e.codes[32 * j + i];
             b.qs[j / 2 * 32 + i] |= static_cast<std::uint8_t>((code & 15U) << j % 2 * 4);

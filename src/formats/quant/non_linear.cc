@@ -60,7 +60,7 @@ constexpr HalvesTable<-12, 12> kFp4(kTwiceFp4);
 // Low nibbles are values 0..15, high nibbles 16..31.
 template <typename Value>
 void unpack(const std::uint8_t* qs, const Value (&codes)[16], float scale, float* out) {
-  for (int j = 0; j < 16; ++j) {
+  for (std::size_t j = 0; j < 16; ++j) {
     out[j] = scale * static_cast<float>(codes[qs[j] & 15U]);
     out[j + 16] = scale * static_cast<float>(codes[qs[j] >> 4]);
   }
@@ -71,7 +71,7 @@ void pack(const float* x, float scale, const Table& table, std::uint8_t* qs) {
   const float inverse = inverse_of(scale);
   alignas(16) float q[kBlock];
   for (int i = 0; i < kBlock; i += 4) store(q + i, table.nearest(load(x + i) * splat(inverse)));
-  for (int j = 0; j < 16; ++j)
+  for (std::size_t j = 0; j < 16; ++j)
     qs[j] = static_cast<std::uint8_t>(table.code_of(q[j]) | table.code_of(q[j + 16]) << 4);
 }
 
@@ -97,7 +97,7 @@ void decode_iq4_nl(const std::byte* blocks, std::size_t n_blocks, float* out) {
 void decode_iq4_xs(const std::byte* blocks, std::size_t n_blocks, float* out) {
   decode_each<BlockIQ4_XS, kSuperBlock>(blocks, n_blocks, out, [](const BlockIQ4_XS& b, float* y) {
     const float d = f16_to_f32(b.d);
-    for (int j = 0; j < 8; ++j) {
+    for (std::size_t j = 0; j < 8; ++j) {
       const unsigned low = b.scales_l[j / 2] >> (j % 2 * 4) & 15U;
       const unsigned high = b.scales_h >> (2 * j) & 3U;
       const int scale = static_cast<int>(low | high << 4) - 32;
@@ -130,7 +130,7 @@ void encode_iq4_xs(const float* x, const float* importance, std::size_t n_blocks
         const auto super =
             search_super<kBlock>(v, kNonLinear, {kTargets, {-32, 31}, kScaleTargets});
         b.d = super.d.bits;
-        for (int j = 0; j < 8; ++j) {
+        for (std::size_t j = 0; j < 8; ++j) {
           const auto stored = static_cast<unsigned>(super.scales[j] + 32);
           b.scales_l[j / 2] |= static_cast<std::uint8_t>((stored & 15U) << (j % 2 * 4));
           b.scales_h |= static_cast<std::uint16_t>((stored >> 4) << (2 * j));

@@ -22,7 +22,7 @@ inline constexpr int kRounds = 3;
 inline constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 template <int Sub>
-inline constexpr int kSubBlocks = kernels::kSuperBlock / Sub;
+inline constexpr std::size_t kSubBlocks = kernels::kSuperBlock / Sub;
 
 using SuperValues = Values<kernels::kSuperBlock>;
 

@@ -11,7 +11,7 @@ struct SymmetricSuper {
   std::array<int, kSubBlocks<Sub>> scales{};
   float error = kInfinity;
 
-  float scale(int j) const { return d.value * static_cast<float>(scales[j]); }
+  float scale(std::size_t j) const { return d.value * static_cast<float>(scales[j]); }
 };
 
 // How a type searches.
@@ -54,7 +54,7 @@ SymmetricSuper<Sub> choose_scales(const SuperValues& v, const Codes& codes,
                                   const SymmetricFits<Sub>& fits, IntRange range, Scale d) {
   SymmetricSuper<Sub> super{.d = d, .error = 0};
   const float inverse = inverse_of(d.value);
-  for (int j = 0; j < kSubBlocks<Sub>; ++j) {
+  for (std::size_t j = 0; j < kSubBlocks<Sub>; ++j) {
     const int middle = range.nearest(fits[j].scale * inverse);
     float least = kInfinity;
     for (const int scale : {middle, middle - 1, middle + 1}) {
@@ -77,7 +77,7 @@ Scale solve_shared_scale(const SuperValues& v, const Codes& codes,
                          const SymmetricSuper<Sub>& super) {
   double xs = 0;
   double ss = 0;
-  for (int j = 0; j < kSubBlocks<Sub>; ++j) {
+  for (std::size_t j = 0; j < kSubBlocks<Sub>; ++j) {
     const ScaleFit fit =
         fit_scale<Sub>(v.x + j * Sub, v.w + j * Sub, inverse_of(super.scale(j)), codes);
     const double scale = super.scales[j];
@@ -91,7 +91,7 @@ template <int Sub, typename Codes>
 SymmetricSuper<Sub> search_super(const SuperValues& v, const Codes& codes,
                                  const SymmetricSearch& search) {
   SymmetricFits<Sub> fits;
-  for (int j = 0; j < kSubBlocks<Sub>; ++j)
+  for (std::size_t j = 0; j < kSubBlocks<Sub>; ++j)
     fits[j] = search_scale<Sub>(v.x + j * Sub, v.w + j * Sub, codes, search.targets);
   auto best =
       choose_scales<Sub>(v, codes, fits, search.range, choose_shared_scale<Sub>(v, fits, search));
