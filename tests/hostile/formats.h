@@ -61,6 +61,8 @@ std::vector<std::string> tokenizer_model_seeds();
 void read_tokenizer_model(std::string_view bytes);
 std::vector<std::string> tokenizer_gguf_seeds();
 void read_tokenizer_gguf(std::string_view bytes);
+std::vector<std::string> chat_template_seeds();
+void read_chat_template(std::string_view bytes);
 std::vector<std::string> expert_pack_seeds();
 void read_expert_pack(std::string_view bytes);
 std::vector<std::string> recipe_seeds();
