@@ -2,7 +2,7 @@
 // prompt, with the marks of turns the model was trained on.
 //
 // Renders what transformers renders, for the part of Jinja that chat templates use
-// (docs/formats/tokenizer.md). Templates come with models, from strangers: what is not supported,
+// (docs/formats/chat-template.md). Templates come with models, from strangers: what is not supported,
 // not well formed, too deep or too much work is an Error with the line.
 //
 //   const ChatTemplate chat_template(source, "tokenizer_config.json: chat_template");
