@@ -325,7 +325,8 @@ Value indent(Interpreter& in, const Value& subject, ArgumentReader& arguments) {
   }
   std::string out = first_too ? margin : "";
   bool is_first = true;
-  for (const std::string_view line : split_lines(text + "\n", false)) {
+  const std::string ended = text + "\n";  // an empty last line counts
+  for (const std::string_view line : split_lines(ended, false)) {
     in.charge(margin.size() + line.size() + kValueCost);
     if (!is_first) out += '\n';
     if (!is_first && (blank_too || !line.empty())) out += margin;
