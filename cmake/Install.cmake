@@ -4,8 +4,8 @@ set(package_directory ${CMAKE_INSTALL_LIBDIR}/cmake/switchyard)
 
 install(DIRECTORY include/switchyard DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(TARGETS
-    switchyard_base switchyard_routing switchyard_kernels switchyard_formats switchyard_tokenizer switchyard_experts
-    switchyard_runtime
+    switchyard_base switchyard_routing switchyard_kernels switchyard_formats switchyard_tokenizer switchyard_chat_template
+    switchyard_experts switchyard_runtime
   EXPORT switchyardTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(EXPORT switchyardTargets NAMESPACE switchyard:: DESTINATION ${package_directory})
 configure_package_config_file(cmake/switchyardConfig.cmake.in ${PROJECT_BINARY_DIR}/switchyardConfig.cmake

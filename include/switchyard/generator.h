@@ -15,6 +15,8 @@ namespace switchyard::api {
 
 struct Request {
   std::string prompt;
+  // The prompt as ids, as a chat template's text gives them; `prompt` counts if there are none.
+  std::vector<std::int32_t> prompt_tokens = {};
   int max_tokens = 128;
   SamplingOptions sampling;
   std::vector<std::string> stop;  // texts that end the answer; not part of it

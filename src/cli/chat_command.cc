@@ -2,9 +2,11 @@
 // only its own tokens.
 #include <fmt/format.h>
 #include <iostream>
+#include <optional>
 
 #include "switchyard/error.h"
 
+#include "cli/chat_prompt.h"
 #include "cli/model_flags.h"
 #include "cli/parse.h"
 #include "cli/sampling_flags.h"
@@ -41,6 +43,16 @@ std::string unescape(const std::string& text) {
   return out;
 }
 
+// The template of the model's directory, unless the command line gives one of its own.
+std::optional<ChatPrompt> find_prompt(const std::string& model, const std::string& system,
+                                      const Tokenizer& tokenizer, Console& console) {
+  if (!console.files.is_directory(model)) return std::nullopt;
+  std::optional<ChatTemplate> chat_template = find_chat_template(console.files, model);
+  if (!chat_template) return std::nullopt;
+  return ChatPrompt(std::move(*chat_template), find_chat_tokens(console.files, model), system,
+                    tokenizer);
+}
+
 }  // namespace
 
 int run_chat(const Arguments& arguments, Console& console) {
@@ -53,9 +65,11 @@ int run_chat(const Arguments& arguments, Console& console) {
       "switchyard chat models/tiny-stories-moe --template \"{}\" -n 80");
   model_flags.add_to(*app);
   app->add_option("--system", system, "text put before the first turn");
-  app->add_option("--template", pattern,
-                  "how a turn is wrapped: {} is what you typed, \\n a new line")
-      ->capture_default_str();
+  auto* own_pattern =
+      app->add_option("--template", pattern,
+                      "how a turn is wrapped: {} is what you typed, \\n a new line; "
+                      "without it the model's chat template, if it has one")
+          ->capture_default_str();
   app->add_option("-n,--n-predict", request.max_tokens, "most tokens an answer")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -70,6 +84,10 @@ int run_chat(const Arguments& arguments, Console& console) {
   Tokenizer tokenizer = Tokenizer::load(console.files, model_flags.model);
   runtime::LocalGenerator generator(model_flags.model, model_flags.open(console),
                                     std::move(tokenizer), {.threads = model_flags.threads});
+  std::optional<ChatPrompt> prompt =
+      own_pattern->count() > 0
+          ? std::nullopt
+          : find_prompt(model_flags.model, system, generator.tokenizer(), console);
   runtime::Session session = generator.engine().new_session();
   std::string line;
   while (!console.stop.stop_requested()) {
@@ -78,17 +96,24 @@ int run_chat(const Arguments& arguments, Console& console) {
     if (line == "/quit") break;
     if (line == "/reset") {
       session.truncate(0);
+      if (prompt) prompt->reset();
       continue;
     }
     if (line.empty()) continue;
-    request.prompt = (session.length() == 0 ? system : std::string()) + fill(pattern, line);
     try {
-      generator.continue_session(
+      if (prompt) {
+        request.prompt_tokens = prompt->ask(line, session);
+      } else {
+        request.prompt = (session.length() == 0 ? system : std::string()) + fill(pattern, line);
+      }
+      const api::Result result = generator.continue_session(
           session, request, [&](std::string_view text) { console.out << text << std::flush; },
           console.stop);
+      if (prompt) prompt->answered(result, session);
     } catch (const Error& e) {
       // Most likely the context is full: the conversation can go on from an empty one.
       console.err << "switchyard: " << e.what() << "; /reset starts again\n";
+      if (prompt) prompt->failed(session);
     }
     console.out << '\n';
     ++request.sampling.seed;  // the same seed in every turn would repeat its draws

@@ -49,8 +49,10 @@ api::Result LocalGenerator::answer(Session& session, const api::Request& request
                                    const std::function<void(std::string_view)>& on_text,
                                    std::stop_token stop) {
   const std::vector<std::int32_t>& ends = engine_.model().config().eos;
-  std::vector<std::int32_t> seen =
-      tokenizer_.encode(request.prompt, {.add_special_tokens = session.length() == 0});
+  std::vector<std::int32_t> seen = request.prompt_tokens;
+  if (seen.empty()) {
+    seen = tokenizer_.encode(request.prompt, {.add_special_tokens = session.length() == 0});
+  }
   if (seen.empty()) {
     // A model needs something to continue: the beginning of a text.
     const auto& config = engine_.model().config();

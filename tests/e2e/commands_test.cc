@@ -326,5 +326,30 @@ TEST_F(Commands, ChatKeepsTheConversationUntilReset) {
   EXPECT_THAT(once, ::testing::Not(HasSubstr("never")));
 }
 
+TEST_F(Commands, ChatUsesTheTemplateOfTheModel) {
+  const cli::Arguments chat = {"chat", model_, "-n", "4", "--temp", "0"};
+  const std::string plain = run(chat, "Once upon\n").out;
+  const auto with_template = [&](const std::string& source, const std::string& input,
+                                 const cli::Arguments& more = {}) {
+    write_file_atomically(real_file_system(), model_ + "/chat_template.jinja", source);
+    cli::Arguments arguments = chat;
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments, input);
+  };
+  const std::string contents = "{% for m in messages %}{{ m.content }}{% endfor %}";
+  EXPECT_EQ(with_template(contents, "Once upon\n").out, plain);
+  EXPECT_EQ(with_template(contents, " upon\n", {"--system", "Once"}).out, plain);
+  EXPECT_EQ(with_template("Once upon{# whatever is said #}", "x\n").out, plain);
+  EXPECT_EQ(with_template("never", "Once upon\n", {"--template", "{}"}).out, plain);
+  // Each round renders the whole conversation: one that forgets gives the same answer again.
+  const std::string last = "{{ messages[-1].content }}";
+  const std::string answer = plain.substr(0, plain.rfind("> "));
+  EXPECT_EQ(with_template(last, "Once upon\nOnce upon\n").out, answer + plain);
+
+  const Outcome refused = with_template("{{ raise_exception('no') }}", "Once\n");
+  EXPECT_THAT(refused.err, HasSubstr("the template refuses the conversation: 'no'"));
+  EXPECT_THAT(with_template("{% if %}", "Once\n").err, HasSubstr("chat_template.jinja: line 1"));
+}
+
 }  // namespace
 }  // namespace switchyard::e2e
