@@ -13,7 +13,7 @@ namespace {
 
 const LimitProbes& probes_of(const KernelSet& set) {
 #ifdef SWITCHYARD_KERNELS_X86
-  if (set.name == avx512_set.name) return avx512_probes;
+  if (set.name == avx512_set.name || set.name == avx512_vnni_set.name) return avx512_probes;
   if (set.name == avx2_set.name) return avx2_probes;
 #endif
   static_cast<void>(set);

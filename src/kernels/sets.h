@@ -17,16 +17,25 @@ struct LimitProbes {
   std::size_t flops_per_round;
 };
 
+using MatmulQ8 = decltype(KernelSet::matmul_q8);
+
 bool always_supported();
 extern const KernelSet scalar_set;
 extern const LimitProbes scalar_probes;
 #ifdef SWITCHYARD_KERNELS_X86
 bool cpu_has_avx2();
 bool cpu_has_avx512();
+bool cpu_has_avx512_vnni();
 extern const KernelSet avx2_set;
 extern const LimitProbes avx2_probes;
 extern const KernelSet avx512_set;
 extern const LimitProbes avx512_probes;
+// The set avx512 with 8-bit products by VNNI.
+extern const KernelSet avx512_vnni_set;
+void matmul_q8_avx2(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
+                    std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
+void matmul_q8_avx512_vnni(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
+                           std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
 #endif
 
 }  // namespace switchyard::kernels
