@@ -60,9 +60,12 @@ inline void fetch_first(const Weights& w, std::size_t most_rows) {
     for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(row + i, 0, 2);
   }
 }
-// How far behind output o the rows lie that are read `rows` outputs later; 0 where none are.
+// How far behind output o the rows lie that are read at least kAhead bytes later, in steps of
+// `rows` outputs; 0 where none are. Twice as far gains nothing.
+constexpr std::size_t kAhead = std::size_t{16} << 10;
 inline std::size_t bytes_ahead(const Weights& w, std::size_t o, std::size_t rows) {
-  return w.end - o >= rows + kOut ? rows * w.row_bytes : 0;
+  const std::size_t steps = (kAhead + rows * w.row_bytes - 1) / (rows * w.row_bytes);
+  return w.end - o >= steps * rows + kOut ? steps * rows * w.row_bytes : 0;
 }
 
 // Calls use(Constant<i>, unpacked) for the blocks of unit `unit` of the outputs from o on, in

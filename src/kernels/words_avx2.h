@@ -100,6 +100,10 @@ inline void load_words(const std::uint8_t* p, std::size_t stride, Words* out) {
 inline Words signed_codes(Words a) { return a; }
 constexpr int kSignedOffsetBits = -1;
 
+inline Words byte_products(Words sum, Words codes, Words x) {
+  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(codes, x));
+}
+
 // Products of bytes are added in pairs to 16 bits. Shape::kMost is the largest code: it says how
 // many pairs of 2 * 127 * kMost fit below 2^15 before they must be widened. Codes with a sign reach
 // 128, of which one pair fits.

@@ -108,6 +108,11 @@ inline void load_words(const std::uint8_t* p, std::size_t stride, Words* out) {
 inline Words signed_codes(Words a) { return differing(a, splat(0x80808080U)); }
 constexpr int kSignedOffsetBits = 7;
 
+// The instruction that limits dots, alone: for measuring how many there can be.
+inline Words byte_products(Words sum, Words codes, Words x) {
+  return _mm512_dpbusd_epi32(sum, codes, x);
+}
+
 // sums[r * O + o] = start(r) + sum over words [First, First + Count) of the four products of codes
 // of vector o and x of row r. codes(o, w) gives a word of codes, x(r) the bytes of a row.
 template <typename Shape, std::size_t First, std::size_t Count, std::size_t R, std::size_t O,
