@@ -108,7 +108,7 @@ TEST(MachineLimits, AreMeasuredWithAnyNumberOfThreads) {
     ThreadPool pool(threads);
     EXPECT_GT(measure_dram_read_gbps(pool, std::size_t{4} << 20), 0.1);
     EXPECT_GT(measure_fma_gflops(pool), 0.1);
-  EXPECT_GT(measure_integer_gops(pool), 0.01);
+    EXPECT_GT(measure_integer_gops(pool), 0.01);
   }
 }
 
