@@ -1,9 +1,10 @@
 // What the kernels reach of what the machine has, in one table: decode (one row of x, weights from
 // memory) against the measured read bandwidth, prefill (many rows) against the measured
-// multiply-add peak and OpenBLAS. Every kernel set this CPU runs is measured, and its answer is
-// compared with the scalar set's, bit for bit, while the clock stands.
+// multiply-add peak and OpenBLAS. Quantised weights: against the read bandwidth and the peak of
+// 8-bit products. Every kernel set this CPU runs is measured, and its answer is compared with the
+// scalar set's, bit for bit, while the clock stands.
 //
-//   kernels_bench [threads]      0 or nothing: one per core
+//   kernels_bench [threads [type]]      threads: 0 or nothing: one per core; type: Q4_0, bf16, ...
 //
 // Limit and kernel are measured in turns, so that a neighbour who slows one slows the other; the
 // ratio is the median over the turns, and so are the two columns before it.
@@ -190,19 +191,108 @@ bool prefill(ThreadPool& pool, const KernelSet& set, const Weights& weights, DTy
   return same;
 }
 
+struct QuantisedKind {
+  DType type;
+  const char* name;
+  std::size_t values, bytes;        // of a block
+  std::vector<std::size_t> halves;  // where scales of half precision lie in it
+};
+const std::vector<QuantisedKind> kQuantised = {
+    {DType::q4_0, "Q4_0", 32, 18, {0}},       {DType::q8_0, "Q8_0", 32, 34, {0}},
+    {DType::q4_k, "Q4_K", 256, 144, {0, 2}},  {DType::q6_k, "Q6_K", 256, 210, {208}},
+    {DType::q5_k, "Q5_K", 256, 176, {0, 2}},  {DType::iq4_nl, "IQ4_NL", 32, 18, {0}},
+    {DType::iq4_xs, "IQ4_XS", 256, 136, {0}}, {DType::mxfp4, "MXFP4", 32, 17, {}},
+    {DType::q2_k, "Q2_K", 256, 84, {80, 82}}, {DType::q3_k, "Q3_K", 256, 110, {108}},
+    {DType::q4_1, "Q4_1", 32, 20, {0, 2}},    {DType::q5_0, "Q5_0", 32, 22, {0}},
+    {DType::q5_1, "Q5_1", 32, 24, {0, 2}}};
+
+// Random codes, scales of about 2^-5.
+std::vector<std::uint8_t> quantised_weights(const QuantisedKind& kind, std::size_t values) {
+  std::vector<std::uint8_t> bytes(values / kind.values * kind.bytes);
+  std::minstd_rand random(5);
+  for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random() >> 8);
+  for (std::size_t at = 0; at < bytes.size(); at += kind.bytes) {
+    for (const std::size_t half : kind.halves) bytes[at + half + 1] = 0x28;
+    if (kind.type == DType::mxfp4) bytes[at] = 120;
+  }
+  return bytes;
+}
+
+struct alignas(64) Line {
+  std::byte bytes[64];
+};
+
+void multiply_q8(const KernelSet& set, ThreadPool& pool, const Matrix& weight,
+                 const std::vector<Line>& rows, std::size_t n_rows, std::vector<float>& y) {
+  constexpr std::size_t kPiece = 128;
+  pool.parallel_for(weight.rows, kPiece, [&](std::size_t begin, std::size_t end) {
+    set.matmul_q8(weight, rows.data()->bytes, n_rows, begin, end, y.data(), weight.rows);
+  });
+}
+
+bool same_as_scalar_q8(const Matrix& weight, const std::vector<Line>& rows, std::size_t n_rows,
+                       const std::vector<float>& y) {
+  const std::size_t checked = std::min<std::size_t>(n_rows, 16);
+  std::vector<float> expected(checked * weight.rows);
+  kernels::by_name("scalar").matmul_q8(weight, rows.data()->bytes, checked, 0, weight.rows,
+                                       expected.data(), weight.rows);
+  return std::memcmp(expected.data(), y.data(), expected.size() * sizeof(float)) == 0;
+}
+
+// One row against 256 MiB of matrices, or n_rows against one.
+bool quantised(ThreadPool& pool, const KernelSet& set, const QuantisedKind& kind,
+               std::size_t outputs, std::size_t columns, std::size_t n_rows) {
+  const auto one = quantised_weights(kind, outputs * columns);
+  const std::size_t copies = n_rows == 1 ? (std::size_t{256} << 20) / one.size() + 1 : 1;
+  std::vector<std::uint8_t> bytes;
+  bytes.reserve(copies * one.size());
+  for (std::size_t i = 0; i < copies; ++i) bytes.insert(bytes.end(), one.begin(), one.end());
+  const std::vector<float> x = some_rows(n_rows * columns);
+  const std::size_t row_bytes = kernels::q8_row_bytes(columns);
+  std::vector<Line> rows(n_rows * row_bytes / sizeof(Line));
+  for (std::size_t n = 0; n < n_rows; ++n)
+    set.to_q8(x.data() + n * columns, columns, rows.data()->bytes + n * row_bytes);
+  std::vector<float> y(n_rows * outputs);
+  const auto matrix = [&](std::size_t i) {
+    return Matrix{kind.type, bytes.data() + i * one.size(), outputs, columns};
+  };
+  const double units =
+      n_rows == 1 ? static_cast<double>(bytes.size())
+                  : 2.0 * static_cast<double>(outputs) * static_cast<double>(columns * n_rows);
+  Turns turns;
+  for (int turn = 0; turn < kTurns; ++turn) {
+    turns.limit.push_back(n_rows == 1 ? kernels::measure_dram_read_gbps(pool)
+                                      : kernels::measure_integer_gops(pool));
+    turns.achieved.push_back(rate_of(units, [&] {
+      for (std::size_t i = 0; i < copies; ++i) multiply_q8(set, pool, matrix(i), rows, n_rows, y);
+    }));
+  }
+  const bool same = same_as_scalar_q8(matrix(0), rows, n_rows, y);
+  turns.print((n_rows == 1 ? "decode " : "prefill ") + std::to_string(outputs) + "x" +
+                  std::to_string(columns) + " N=" + std::to_string(n_rows) + " " + kind.name + " " +
+                  std::string(set.name),
+              n_rows == 1 ? "GB/s" : "GOP/s", same ? "yes" : "NO");
+  return same;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : 0);
   std::printf("%d threads\n\n", pool.threads());
   print_head();
+  const std::string only = argc > 2 ? argv[2] : "";
+  const auto wanted = [&](const std::string& type) { return only.empty() || only == type; };
 
   bool all_same = true;
   const auto for_every_set = [&](const auto& measure) {
     for (const DType type : {DType::f32, DType::bf16}) {
+      if (!wanted(type == DType::f32 ? "f32" : "bf16")) continue;
       for (const KernelSet& set : kernels::all()) {
-        // The scalar set is the reference, not a contender: it would take most of the time.
-        if (set.supported() && set.name != "scalar") all_same = measure(set, type) && all_same;
+        // The scalar set is the reference, not a contender: it would take most of the time. The set
+        // avx512-vnni has the products of avx512.
+        if (set.supported() && set.name != "scalar" && set.name != "avx512-vnni")
+          all_same = measure(set, type) && all_same;
       }
     }
   };
@@ -220,6 +310,16 @@ int main(int argc, char** argv) {
     for_every_set([&](const KernelSet& set, DType type) {
       return prefill(pool, set, weights, type, shape.rows);
     });
+  }
+  for (const std::size_t n_rows : {std::size_t{1}, std::size_t{16}, std::size_t{128}}) {
+    for (const QuantisedKind& kind : kQuantised) {
+      if (!wanted(kind.name)) continue;
+      for (const KernelSet& set : kernels::all()) {
+        // The set avx512 has the 8-bit products of avx2.
+        if (!set.supported() || set.name == "scalar" || set.name == "avx512") continue;
+        all_same = quantised(pool, set, kind, 1024, 2048, n_rows) && all_same;
+      }
+    }
   }
   return all_same ? 0 : 1;
 }

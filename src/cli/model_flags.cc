@@ -41,7 +41,7 @@ void ModelFlags::add_to(CLI::App& app) {
   app.add_option("--prefetch", prefetch, "reading ahead of need: stale-gate, off")
       ->capture_default_str();
   app.add_option("--io", io, "how experts are read: auto, io_uring, pread")->capture_default_str();
-  app.add_option("--kernels", kernels, "instruction set: auto, scalar, avx2, avx512")
+  app.add_option("--kernels", kernels, "instruction set: auto, scalar, avx2, avx512, avx512-vnni")
       ->capture_default_str();
   app.add_option("-t,--threads", threads, "threads, 0: one per core")
       ->check(CLI::Range(0, 1024))

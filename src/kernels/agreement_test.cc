@@ -32,7 +32,7 @@ struct Product {
     const Guarded<float> w_f32{std::span<const float>(weight)};
     const Guarded<Bf16> w_bf16{std::span<const Bf16>(narrowed(weight))};
     const void* data = w_f32.data();
-    if (type == DType::bf16) data = w_bf16.data();
+    if (type != DType::f32) data = w_bf16.data();  // as f16 the bits are numbers too
     std::vector<float> y(n_rows * (outputs + 1), kUntouched);
     set.matmul({type, data, outputs, columns}, x_guarded.data(), columns, n_rows, begin, end,
                y.data(), outputs + 1);
@@ -40,8 +40,10 @@ struct Product {
   }
 };
 
-constexpr DType kTypes[] = {DType::f32, DType::bf16};
-const char* name_of(DType type) { return type == DType::f32 ? "f32" : "bf16"; }
+constexpr DType kTypes[] = {DType::f32, DType::bf16, DType::f16};
+const char* name_of(DType type) {
+  return type == DType::f32 ? "f32" : type == DType::bf16 ? "bf16" : "f16";
+}
 
 TEST(MatmulAgreement, EverySetOverAGridOfShapes) {
   for (const std::size_t columns : {0, 1, 15, 16, 17, 31, 33, 511, 512, 513, 1040}) {

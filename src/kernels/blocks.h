@@ -10,6 +10,8 @@
 namespace switchyard::kernels {
 
 using F16 = std::uint16_t;
+// The same as an element type of its own, beside bf16, which has these bits too.
+enum class Half : F16 {};
 
 inline constexpr int kBlock = 32;        // values of a small block
 inline constexpr int kSuperBlock = 256;  // values of a "K" block

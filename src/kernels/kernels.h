@@ -39,7 +39,7 @@ struct Matrix {
 };
 
 struct KernelSet {
-  std::string_view name;  // "scalar", "avx2", "avx512"
+  std::string_view name;  // "scalar", "avx2", "avx512", "avx512-vnni"
   bool (*supported)();    // whether this CPU runs it
 
   // y[n, o] = dot(x[n, :], W[o, :]) for n in [0, n_rows), o in [begin, end). y has row stride
@@ -51,13 +51,14 @@ struct KernelSet {
   // n_rows of them, q8_row_bytes(weight.columns) apart.
   //
   // y[n, o] = sum over blocks of 32 columns of scale(x) * (scale(w) * sum of q(x) q(w) - ...),
-  // where the inner sum is exact in integers; quantised.h has the order of the outer one, which is
-  // the same in all sets and for any number of rows.
+  // where the inner sum is exact in integers and the outer one runs from the first block to the
+  // last; quantised.h says how. The same bits in all sets and for any number of rows.
   void (*matmul_q8)(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
                     std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
   // Rounds one row of x to signed 8-bit values with an fp32 scale for each 32: scale = largest
-  // magnitude / 127, value = round to nearest even of x / scale. n is a multiple of 32; `row` has
-  // q8_row_bytes(n) bytes at a multiple of 64. NaN or infinity makes its block NaN.
+  // magnitude / 127, value = round to nearest even of x * (127 / largest magnitude). n is a
+  // multiple of 32; `row` has q8_row_bytes(n) bytes at a multiple of 64. NaN or infinity makes its
+  // block NaN; a block below 2^-119 in magnitude becomes zero.
   void (*to_q8)(const float* x, std::size_t n, std::byte* row);
   float (*dot)(const float* a, const float* b, std::size_t n);
   // y[i] += a * x[i]
@@ -90,7 +91,7 @@ struct KernelSet {
 // Whether matmul takes this type; and whether matmul_q8 does.
 bool is_plain_weight(DType type);
 bool is_quantised_weight(DType type);
-// Bytes of a row of n activations rounded by to_q8; a multiple of 64.
+// Bytes of a row of n activations rounded by to_q8; a multiple of 64. n is a multiple of 32.
 std::size_t q8_row_bytes(std::size_t n);
 
 // All sets in this build, slowest first. The first is the scalar reference.

@@ -71,9 +71,9 @@ TEST(KernelSets, SetTheCpuLacksIsRefusedByName) {
 TEST(KernelSets, NoKernelIsMissing) {
   for (const KernelSet& set : all()) {
     SCOPED_TRACE(set.name);
-    EXPECT_TRUE(set.matmul && set.dot && set.axpy && set.rms_norm && set.softmax && set.silu &&
-                set.gelu && set.gelu_tanh && set.relu && set.attention_scores &&
-                set.attention_values && set.widen && set.rope);
+    EXPECT_TRUE(set.matmul && set.matmul_q8 && set.to_q8 && set.dot && set.axpy && set.rms_norm &&
+                set.softmax && set.silu && set.gelu && set.gelu_tanh && set.relu &&
+                set.attention_scores && set.attention_values && set.widen && set.rope);
   }
 }
 
@@ -108,6 +108,7 @@ TEST(MachineLimits, AreMeasuredWithAnyNumberOfThreads) {
     ThreadPool pool(threads);
     EXPECT_GT(measure_dram_read_gbps(pool, std::size_t{4} << 20), 0.1);
     EXPECT_GT(measure_fma_gflops(pool), 0.1);
+    EXPECT_GT(measure_integer_gops(pool), 0.01);
   }
 }
 

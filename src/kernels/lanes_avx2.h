@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <immintrin.h>
 
+#include "kernels/blocks.h"
 #include "kernels/kernels.h"
 
 namespace switchyard::kernels {
@@ -36,6 +37,10 @@ inline Lanes load(const Bf16* p) {
   return {widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
           widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
 }
+inline Lanes load(const Half* p) {
+  return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+          _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+}
 
 // All ones in the lanes below `count`, which may be anything.
 inline __m256i mask_below(std::ptrdiff_t count) {
@@ -51,6 +56,11 @@ inline Lanes load_first(const float* p, std::size_t count) {
 }
 inline Lanes load_first(const Bf16* p, std::size_t count) {
   Bf16 padded[kLanes] = {};
+  for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
+  return load(padded);
+}
+inline Lanes load_first(const Half* p, std::size_t count) {
+  Half padded[kLanes] = {};
   for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
   return load(padded);
 }
@@ -80,6 +90,10 @@ inline Part load_part(const float* p) {
 template <std::size_t P>
 inline Part load_part(const Bf16* p) {
   return widened(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + P * 8)));
+}
+template <std::size_t P>
+inline Part load_part(const Half* p) {
+  return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + P * 8)));
 }
 inline Part fma(Part a, Part b, Part c) { return _mm256_fmadd_ps(a, b, c); }
 
@@ -147,6 +161,26 @@ inline float largest(const Lanes& a) {
   const __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
   const __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
   return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
+}
+inline std::uint32_t largest_magnitude_bits(const Lanes& a, const Lanes& b) {
+  const Lanes x = absolute(a), y = absolute(b);
+  const __m256i m8 =
+      _mm256_max_epu32(_mm256_max_epu32(_mm256_castps_si256(x.low), _mm256_castps_si256(x.high)),
+                       _mm256_max_epu32(_mm256_castps_si256(y.low), _mm256_castps_si256(y.high)));
+  const __m128i m4 = _mm_max_epu32(_mm256_castsi256_si128(m8), _mm256_extracti128_si256(m8, 1));
+  const __m128i m2 = _mm_max_epu32(m4, _mm_shuffle_epi32(m4, 0x4e));
+  const __m128i m1 = _mm_max_epu32(m2, _mm_shuffle_epi32(m2, 0xb1));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(m1));
+}
+inline void store_low_bytes(std::int8_t* p, const Lanes& a) {
+  const __m256i low_byte = _mm256_set1_epi32(0xff);
+  const __m256i low = _mm256_and_si256(_mm256_castps_si256(a.low), low_byte);
+  const __m256i high = _mm256_and_si256(_mm256_castps_si256(a.high), low_byte);
+  // Packing works within halves of a register: elements 0-3, 8-11, 4-7, 12-15.
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, high), 0xd8);
+  const __m128i bytes =
+      _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }
 
 }  // namespace

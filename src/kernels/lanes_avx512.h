@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <immintrin.h>
 
+#include "kernels/blocks.h"
 #include "kernels/kernels.h"
 
 namespace switchyard::kernels {
@@ -31,6 +32,9 @@ inline Lanes load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline Lanes load(const Bf16* p) {
   return {widened(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
 }
+inline Lanes load(const Half* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
 inline __mmask16 mask_below(std::size_t count) {
   return static_cast<__mmask16>((1U << count) - 1U);
 }
@@ -39,6 +43,9 @@ inline Lanes load_first(const float* p, std::size_t count) {
 }
 inline Lanes load_first(const Bf16* p, std::size_t count) {
   return {widened(_mm256_maskz_loadu_epi16(mask_below(count), p))};
+}
+inline Lanes load_first(const Half* p, std::size_t count) {
+  return {_mm512_cvtph_ps(_mm256_maskz_loadu_epi16(mask_below(count), p))};
 }
 inline void store(float* p, const Lanes& a) { _mm512_storeu_ps(p, a.v); }
 inline void store_first(float* p, const Lanes& a, std::size_t count) {
@@ -109,6 +116,19 @@ inline float largest(const Lanes& a) {
   const __m128 m4 = _mm_max_ps(_mm256_castps256_ps128(m8), _mm256_extractf128_ps(m8, 1));
   const __m128 m2 = _mm_max_ps(m4, _mm_movehl_ps(m4, m4));
   return _mm_cvtss_f32(_mm_max_ss(m2, _mm_movehdup_ps(m2)));
+}
+inline std::uint32_t largest_magnitude_bits(const Lanes& a, const Lanes& b) {
+  const __m512i m16 = _mm512_max_epu32(_mm512_castps_si512(_mm512_abs_ps(a.v)),
+                                       _mm512_castps_si512(_mm512_abs_ps(b.v)));
+  const __m256i m8 =
+      _mm256_max_epu32(_mm512_castsi512_si256(m16), _mm512_extracti64x4_epi64(m16, 1));
+  const __m128i m4 = _mm_max_epu32(_mm256_castsi256_si128(m8), _mm256_extracti128_si256(m8, 1));
+  const __m128i m2 = _mm_max_epu32(m4, _mm_shuffle_epi32(m4, 0x4e));
+  const __m128i m1 = _mm_max_epu32(m2, _mm_shuffle_epi32(m2, 0xb1));
+  return static_cast<std::uint32_t>(_mm_cvtsi128_si32(m1));
+}
+inline void store_low_bytes(std::int8_t* p, const Lanes& a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_castps_si512(a.v)));
 }
 
 }  // namespace

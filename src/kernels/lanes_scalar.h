@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/blocks.h"
 #include "kernels/kernels.h"
 
 namespace switchyard::kernels {
@@ -41,6 +42,19 @@ inline float widened(Bf16 a) {
   return __builtin_bit_cast(float, static_cast<std::uint32_t>(a) << 16);
 }
 
+// Every value of half precision is one of single precision.
+inline float half_to_float(F16 a) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(a & 0x8000U) << 16;
+  const std::uint32_t magnitude = static_cast<std::uint32_t>(a & 0x7fffU) << 13;
+  // Infinity and NaN keep the highest exponent; of the rest, subnormal ones included, the exponent
+  // is 112 too low. A NaN becomes quiet, as the instruction for it does.
+  if (magnitude > 0x0f800000U) return __builtin_bit_cast(float, sign | magnitude | 0x7fc00000U);
+  if (magnitude == 0x0f800000U) return __builtin_bit_cast(float, sign | 0x7f800000U);
+  const float value = __builtin_bit_cast(float, magnitude) * 0x1p112F;
+  return __builtin_bit_cast(float, sign | __builtin_bit_cast(std::uint32_t, value));
+}
+inline float widened(Half a) { return half_to_float(static_cast<F16>(a)); }
+
 inline Lanes load(const float* p) {
   Lanes result;
   __builtin_memcpy(result.v, p, sizeof(result.v));
@@ -49,11 +63,17 @@ inline Lanes load(const float* p) {
 inline Lanes load(const Bf16* p) {
   return each([&](std::size_t i) { return widened(p[i]); });
 }
+inline Lanes load(const Half* p) {
+  return each([&](std::size_t i) { return widened(p[i]); });
+}
 // The first `count` < 16 elements, then zeros; nothing behind them is touched.
 inline Lanes load_first(const float* p, std::size_t count) {
   return each([&](std::size_t i) { return i < count ? p[i] : 0.0F; });
 }
 inline Lanes load_first(const Bf16* p, std::size_t count) {
+  return each([&](std::size_t i) { return i < count ? widened(p[i]) : 0.0F; });
+}
+inline Lanes load_first(const Half* p, std::size_t count) {
   return each([&](std::size_t i) { return i < count ? widened(p[i]) : 0.0F; });
 }
 inline void store(float* p, const Lanes& a) { __builtin_memcpy(p, a.v, sizeof(a.v)); }
@@ -125,6 +145,21 @@ inline float largest(const Lanes& a) {
   float m = a.v[0];
   for (std::size_t i = 1; i < kLanes; ++i) m = m > a.v[i] ? m : a.v[i];
   return m;
+}
+// The bits of the largest magnitude in a and b: above those of infinity where one is NaN.
+inline std::uint32_t largest_magnitude_bits(const Lanes& a, const Lanes& b) {
+  std::uint32_t most = 0;
+  for (std::size_t i = 0; i < 2 * kLanes; ++i) {
+    const float value = i < kLanes ? a.v[i] : b.v[i - kLanes];
+    const std::uint32_t bits = __builtin_bit_cast(std::uint32_t, value) & 0x7fffffffU;
+    most = most > bits ? most : bits;
+  }
+  return most;
+}
+// The lowest byte of each element's bits.
+inline void store_low_bytes(std::int8_t* p, const Lanes& a) {
+  for (std::size_t i = 0; i < kLanes; ++i)
+    p[i] = static_cast<std::int8_t>(__builtin_bit_cast(std::uint32_t, a.v[i]));
 }
 
 }  // namespace

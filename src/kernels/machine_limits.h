@@ -18,4 +18,8 @@ double measure_dram_read_gbps(ThreadPool& pool, std::size_t bytes = std::size_t{
 // threads of the pool; the best of several bursts, about 0.2 s in all.
 double measure_fma_gflops(ThreadPool& pool);
 
+// Products of 8-bit numbers on registers, summed, two operations each: as above. (AVX2: summed to
+// 16 bits, which no long sum can stay in; so it is a bound, not a target.)
+double measure_integer_gops(ThreadPool& pool);
+
 }  // namespace switchyard::kernels

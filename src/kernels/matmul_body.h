@@ -12,6 +12,7 @@
 
 #include <cstddef>
 
+#include "kernels/blocks.h"
 #include "kernels/kernels.h"
 #include "kernels/unrolled.h"
 
@@ -167,6 +168,9 @@ void matmul(const Matrix& weight, const float* x, std::size_t x_stride, std::siz
   const RowsOf<float> x_rows{x, x_stride};
   if (weight.type == DType::f32) {
     const RowsOf<float> rows{static_cast<const float*>(weight.data), columns};
+    product(rows, x_rows, columns, n_rows, begin, end, y, y_stride);
+  } else if (weight.type == DType::f16) {
+    const RowsOf<Half> rows{static_cast<const Half*>(weight.data), columns};
     product(rows, x_rows, columns, n_rows, begin, end, y, y_stride);
   } else {
     const RowsOf<Bf16> rows{static_cast<const Bf16*>(weight.data), columns};

@@ -7,15 +7,19 @@
 #include "kernels/kernels.h"
 #include "kernels/math_body.h"
 #include "kernels/matmul_body.h"
+#include "kernels/sets.h"
+#include "kernels/to_q8_body.h"
 #include "kernels/vector_body.h"
 
 namespace switchyard::kernels {
 namespace {
 
-constexpr KernelSet make_set(std::string_view name, bool (*supported)()) {
+constexpr KernelSet make_set(std::string_view name, bool (*supported)(), MatmulQ8 matmul_q8) {
   return {.name = name,
           .supported = supported,
           .matmul = matmul,
+          .matmul_q8 = matmul_q8,
+          .to_q8 = to_q8,
           .dot = dot,
           .axpy = axpy,
           .rms_norm = rms_norm,

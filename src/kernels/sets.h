@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "kernels/kernels.h"
 
@@ -16,17 +17,34 @@ struct LimitProbes {
   float (*fma_burst)(std::size_t rounds, float seed);   // from registers
   std::size_t flops_per_round;
 };
+// The same for products of 8-bit numbers: two operations for each.
+struct IntegerProbe {
+  std::int32_t (*dot_burst)(std::size_t rounds, std::int32_t seed);
+  std::size_t operations_per_round;
+};
+
+using MatmulQ8 = decltype(KernelSet::matmul_q8);
 
 bool always_supported();
 extern const KernelSet scalar_set;
 extern const LimitProbes scalar_probes;
+extern const IntegerProbe scalar_integer_probe;
 #ifdef SWITCHYARD_KERNELS_X86
 bool cpu_has_avx2();
 bool cpu_has_avx512();
+bool cpu_has_avx512_vnni();
 extern const KernelSet avx2_set;
 extern const LimitProbes avx2_probes;
 extern const KernelSet avx512_set;
 extern const LimitProbes avx512_probes;
+// The set avx512 with 8-bit products by VNNI.
+extern const KernelSet avx512_vnni_set;
+extern const IntegerProbe avx2_integer_probe;
+extern const IntegerProbe avx512_vnni_integer_probe;
+void matmul_q8_avx2(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
+                    std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
+void matmul_q8_avx512_vnni(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
+                           std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
 #endif
 
 }  // namespace switchyard::kernels
