@@ -1,0 +1,357 @@
+// Metadata -> ModelConfig.
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "switchyard/error.h"
+
+#include "formats/family.h"
+#include "formats/gguf/architecture.h"
+#include "formats/gguf/gguf_model.h"
+#include "formats/gguf/model_parts.h"
+#include "formats/json.h"
+
+namespace switchyard {
+namespace {
+
+constexpr std::int64_t kMaxSize = 1 << 28;  // of any dimension; validate() is stricter
+constexpr const char* kUnsupported = "use a model without it";
+
+// Keys that change the computation unless they have the value (or the other) that does nothing.
+struct NeutralNumber {
+  std::string_view key;
+  double value;
+  double other;
+};
+constexpr std::array kNeutralNumbers = {
+    NeutralNumber{"attention.clamp_kqv", 0, 0},
+    NeutralNumber{"attention.max_alibi_bias", 0, 0},
+    NeutralNumber{"attention.scale", 0, 0},
+    NeutralNumber{"attn_logit_softcapping", 0, 0},
+    NeutralNumber{"final_logit_softcapping", 0, 0},
+    NeutralNumber{"router_logit_softcapping", 0, 0},
+    NeutralNumber{"logit_scale", 0, 1},
+    NeutralNumber{"embedding_scale", 0, 1},
+    NeutralNumber{"residual_scale", 0, 1},
+    NeutralNumber{"pooling_type", 0, 0},
+    NeutralNumber{"expert_weights_scale", 0, 1},
+    NeutralNumber{"expert_group_count", 0, 1},
+    NeutralNumber{"expert_group_used_count", 0, 1},
+    NeutralNumber{"nextn_predict_layers", 0, 0},
+};
+
+// Refused whatever the value.
+constexpr std::array<std::string_view, 2> kRefused = {
+    "rope.dimension_sections",
+    "attention.sliding_window_pattern",
+};
+
+class ConfigReader {
+ public:
+  ConfigReader(const GgufReader& gguf, const GgufArchitecture& architecture)
+      : gguf_(gguf), metadata_(gguf.metadata()), architecture_(architecture) {}
+
+  ModelConfig read() {
+    config_.family = family();
+    const FamilyTraits& t = traits(config_.family);
+    read_sizes();
+    read_vocabulary();
+    config_.norm_epsilon =
+        static_cast<float>(metadata_.number(key("attention.layer_norm_rms_epsilon"), 1e-30, 1));
+    config_.qk_norm = t.qk_norm;
+    config_.attention_bias = t.bias ? *t.bias : gguf_.find(gguf_query_bias_tensor(0)) != nullptr;
+    config_.tied_embeddings = gguf_.find("output.weight") == nullptr;
+    check_neutral();
+    read_rope();
+    check_window();
+    read_ffn(t);
+    return std::move(config_);
+  }
+
+ private:
+  std::string key(std::string_view rest) const { return architecture_.key(rest); }
+
+  // A number for all layers, or an array with the same number for each.
+  int for_all_layers(const std::string& name, std::int64_t low, std::int64_t high,
+                     std::optional<std::int64_t> fallback = std::nullopt) const {
+    const GgufValue* value = metadata_.find(name);
+    if (value == nullptr || gguf_type(*value) != GgufType::array) {
+      return static_cast<int>(metadata_.integer(name, low, high, fallback));
+    }
+    const auto values = metadata_.integers(name, low, high);
+    const bool same = std::all_of(values.begin(), values.end(),
+                                  [&](std::int64_t n) { return n == values.front(); });
+    if (values.size() != static_cast<std::size_t>(config_.layers) || !same) {
+      metadata_.fail(name,
+                     "the same number for each of the " + std::to_string(config_.layers) +
+                         " layers: layers that differ are not supported",
+                     kUnsupported);
+    }
+    return static_cast<int>(values.front());
+  }
+
+  Family family() const {
+    if (!metadata_.has(kFamilyKey)) return architecture_.family;
+    const auto named = family_from_name(metadata_.text(kFamilyKey));
+    for (const GgufArchitecture& row : gguf_architectures()) {
+      if (row.name == architecture_.name && row.family == named &&
+          row.expert_width == architecture_.expert_width) {
+        return row.family;
+      }
+    }
+    metadata_.fail(kFamilyKey, "a family of architecture " + std::string(architecture_.name));
+  }
+
+  void read_sizes() {
+    config_.layers = static_cast<int>(metadata_.integer(key("block_count"), 1, 1 << 14));
+    config_.width = static_cast<int>(metadata_.integer(key("embedding_length"), 1, kMaxSize));
+    config_.context = static_cast<int>(metadata_.integer(key("context_length"), 1, 1 << 30));
+    const std::string heads = key("attention.head_count");
+    config_.heads = for_all_layers(heads, 1, kMaxSize);
+    config_.kv_heads = for_all_layers(key("attention.head_count_kv"), 1, kMaxSize, config_.heads);
+    const std::string length = key("attention.key_length");
+    if (!metadata_.has(length) && config_.width % config_.heads != 0) {
+      metadata_.fail(heads, "a divisor of the width " + std::to_string(config_.width));
+    }
+    config_.head_dim = static_cast<int>(
+        metadata_.integer(length, 1, kMaxSize, std::max(1, config_.width / config_.heads)));
+    require(key("attention.value_length"), config_.head_dim,
+            "the length of keys: values of another length are not supported");
+  }
+
+  void read_vocabulary() {
+    const GgufTensor* embedding = gguf_.find("token_embd.weight");
+    if (embedding == nullptr || embedding->dims.size() != 2 ||
+        embedding->dims[1] > static_cast<std::uint64_t>(kMaxSize)) {
+      throw Error({.what = embedding == nullptr ? "the tensor 'token_embd.weight' is missing"
+                                                : "the embeddings are no matrix",
+                   .where = metadata_.where(),
+                   .expected = "the embedding of each token",
+                   .fix = "get the file again or convert the model again"});
+    }
+    config_.vocab = static_cast<int>(embedding->dims[1]);
+    require(key("vocab_size"), config_.vocab, "the rows of 'token_embd.weight'");
+    // Files without such a token leave the key out, or write -1 as an unsigned number.
+    constexpr std::int64_t kLast = std::numeric_limits<std::int32_t>::max();
+    const auto token = [&](std::string_view name) -> std::optional<std::int32_t> {
+      const auto id = metadata_.integer(name, -1, std::numeric_limits<std::uint32_t>::max(), -1);
+      if (id < 0 || id > kLast) return std::nullopt;
+      return static_cast<std::int32_t>(id);
+    };
+    config_.bos = token("tokenizer.ggml.bos_token_id");
+    if (metadata_.has(kEosKey)) {
+      for (const std::int64_t id : metadata_.integers(kEosKey, 0, kLast)) {
+        config_.eos.push_back(static_cast<std::int32_t>(id));
+      }
+      return;
+    }
+    for (const std::string_view name :
+         {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+          "tokenizer.ggml.eom_token_id"}) {
+      const auto id = token(name);
+      if (id && std::count(config_.eos.begin(), config_.eos.end(), *id) == 0) {
+        config_.eos.push_back(*id);
+      }
+    }
+  }
+
+  // Where the key stands it must say this.
+  void require(const std::string& name, std::int64_t value, const std::string& what) const {
+    if (metadata_.integer(name, 0, INT64_MAX, value) != value) {
+      metadata_.fail(name, std::to_string(value) + ", " + what, kUnsupported);
+    }
+  }
+
+  void check_neutral() const {
+    constexpr double kAny = std::numeric_limits<double>::max();
+    for (const NeutralNumber& neutral : kNeutralNumbers) {
+      const std::string name = key(neutral.key);
+      const double value = metadata_.number(name, -kAny, kAny, neutral.value);
+      if (value != neutral.value && value != neutral.other) {
+        metadata_.fail(name,
+                       neutral.other == neutral.value ? "0: it is not supported"
+                                                      : "0 or 1: it is not supported",
+                       kUnsupported);
+      }
+    }
+    for (const std::string_view rest : kRefused) {
+      if (metadata_.has(key(rest))) metadata_.fail(key(rest), "no such key", kUnsupported);
+    }
+    if (!metadata_.boolean(key("attention.causal"), true)) {
+      metadata_.fail(key("attention.causal"), "true", kUnsupported);
+    }
+    if (metadata_.boolean(key("use_parallel_residual"), false)) {
+      metadata_.fail(key("use_parallel_residual"), "false", kUnsupported);
+    }
+  }
+
+  void read_rope() {
+    config_.rope_theta =
+        static_cast<float>(metadata_.number(key("rope.freq_base"), 1e-3, 1e18, 10000.0));
+    require(key("rope.dimension_count"), config_.head_dim,
+            "the length of a head: partly rotated heads are not supported");
+    const std::string type = key("rope.scaling.type");
+    const std::string scaling = metadata_.text(type, "linear");
+    if (scaling == "none") return;
+    if (scaling != "linear")
+      metadata_.fail(type, "none: scaled RoPE is not supported", kUnsupported);
+    for (const char* rest :
+         {"rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"}) {
+      const double factor = metadata_.number(key(rest), 0, 1e9, 1);
+      if (factor != 1 && factor != 0) {
+        metadata_.fail(key(rest), "1: scaled RoPE is not supported", kUnsupported);
+      }
+    }
+    check_frequencies();
+  }
+
+  // Llama 3.1 divides each frequency by a number of its own.
+  void check_frequencies() const {
+    const GgufTensor* factors = gguf_.find("rope_freqs.weight");
+    if (factors == nullptr) return;
+    bool ones = factors->type == gguf_tensor_type_id(DType::f32) &&
+                factors->elements() <= static_cast<std::uint64_t>(kMaxSize);
+    if (ones) {
+      std::vector<float> values(static_cast<std::size_t>(factors->elements()));
+      gguf_.read(*factors, std::as_writable_bytes(std::span(values)));
+      ones = std::all_of(values.begin(), values.end(), [](float v) { return v == 1.0F; });
+    }
+    if (ones) return;
+    throw Error({.what = "the tensor scales the frequencies of RoPE",
+                 .where = gguf_.place(*factors),
+                 .expected = "no such tensor, or ones: scaled RoPE is not supported",
+                 .fix = kUnsupported});
+  }
+
+  // A window that no sequence outgrows changes nothing.
+  void check_window() const {
+    const std::string name = key("attention.sliding_window");
+    const auto window = metadata_.integer(name, 0, std::numeric_limits<std::uint32_t>::max(), 0);
+    if (window == 0 || window >= config_.context) return;
+    metadata_.fail(name,
+                   "0 or at least the context " + std::to_string(config_.context) +
+                       ": windowed attention is not supported",
+                   kUnsupported);
+  }
+
+  void read_ffn(const FamilyTraits& t) {
+    const auto layers = static_cast<std::size_t>(config_.layers);
+    const std::int64_t least = t.kind == FamilyKind::all_moe ? 1 : 0;
+    const auto experts =
+        t.kind == FamilyKind::dense ? 0 : metadata_.integer(key("expert_count"), least, 1 << 16, 0);
+    config_.layer_is_moe.assign(layers, false);
+    int first = -1;
+    for (int l = 0; l < config_.layers && experts > 0; ++l) {
+      const bool routed =
+          t.kind == FamilyKind::all_moe || gguf_.find(gguf_router_tensor(l)) != nullptr;
+      config_.layer_is_moe[static_cast<std::size_t>(l)] = routed;
+      if (routed && first < 0) first = l;
+    }
+    if (t.kind != FamilyKind::all_moe) {
+      config_.dense.hidden = for_all_layers(key("feed_forward_length"), 0, kMaxSize, 0);
+    }
+    if (first < 0) return;
+
+    MoeConfig moe;
+    moe.router.experts = static_cast<int>(experts);
+    moe.router.experts_per_token =
+        static_cast<int>(metadata_.integer(key("expert_used_count"), 1, experts));
+    moe.router.renormalize =
+        metadata_.boolean(key("expert_weights_norm"), architecture_.renormalize);
+    moe.expert.hidden = expert_width(first);
+    if (t.shared_hidden > 0) {
+      moe.shared_hidden = static_cast<int>(metadata_.integer(
+          key("expert_shared_feed_forward_length"), 1, kMaxSize, config_.dense.hidden));
+      moe.shared_gate = true;
+    }
+    read_gating(moe.router);
+    read_router_extras(moe);
+    config_.moe = std::move(moe);
+  }
+
+  // Files older than the key have it in the shape of the tensors alone.
+  int expert_width(int layer) const {
+    const std::string name = key(architecture_.expert_width);
+    const GgufTensor* down = gguf_.find(gguf_down_experts_tensor(layer));
+    std::optional<std::int64_t> stored;
+    if (down != nullptr && down->dims.front() <= static_cast<std::uint64_t>(kMaxSize)) {
+      stored = static_cast<std::int64_t>(down->dims.front());
+    }
+    return for_all_layers(name, 1, kMaxSize, stored);
+  }
+
+  void read_gating(routing::Config& router) const {
+    const std::string name = key("expert_gating_func");
+    switch (metadata_.integer(name, 0, std::numeric_limits<std::uint32_t>::max(), 0)) {
+      case 0:  // not said
+      case 1:  // softmax
+        return;
+      case 3:  // softmax over the chosen ones: the same as over all, renormalised
+        router.renormalize = true;
+        return;
+      default:
+        metadata_.fail(name, "1, softmax, in architecture " + std::string(architecture_.name),
+                       kUnsupported);
+    }
+  }
+
+  void read_router_extras(MoeConfig& moe) const {
+    moe.fewest_experts_in_training =
+        static_cast<int>(metadata_.integer(kFewestKey, 0, moe.router.experts, 0));
+    if (!metadata_.has(kRouterKey)) return;
+    const std::string where = metadata_.where() + ": " + kRouterKey;
+    const auto router =
+        routing::config_from_json(parse_json(metadata_.text(kRouterKey), where), where);
+    if (router.experts != moe.router.experts ||
+        router.experts_per_token != moe.router.experts_per_token) {
+      metadata_.fail(kRouterKey,
+                     std::to_string(moe.router.experts) + " experts, " +
+                         std::to_string(moe.router.experts_per_token) +
+                         " per token as in the keys of the architecture",
+                     "make the two agree");
+    }
+    moe.router = router;
+  }
+
+  const GgufReader& gguf_;
+  const GgufMetadata& metadata_;
+  const GgufArchitecture& architecture_;
+  ModelConfig config_;
+};
+
+const GgufArchitecture& architecture_of(const GgufMetadata& metadata, const std::string& name) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
+  const bool experts = metadata.integer(name + ".expert_count", 0, kMost, 0) > 0;
+  const GgufArchitecture* row = find_gguf_architecture(name, experts);
+  if (row != nullptr) return *row;
+  std::string known(kOwnArchitecture);
+  for (const GgufArchitecture& other : gguf_architectures()) {
+    if (known.find(other.name) == std::string::npos) known.append(", ").append(other.name);
+  }
+  metadata.fail("general.architecture", "one of " + known, "use a model of a known architecture");
+}
+
+}  // namespace
+
+ModelConfig model_config_from_gguf(const GgufReader& gguf) {
+  const GgufMetadata& metadata = gguf.metadata();
+  const std::string name = metadata.text("general.architecture");
+  if (name == kOwnArchitecture) {
+    const std::string where = metadata.where() + ": " + kConfigKey;
+    return model_config_from_json(parse_json(metadata.text(kConfigKey), where), where);
+  }
+  ModelConfig config = ConfigReader(gguf, architecture_of(metadata, name)).read();
+  try {
+    validate(config);
+  } catch (const Error& error) {
+    // The check knows the field, only we know the file.
+    Error::Parts parts = error.parts();
+    parts.where = metadata.where();
+    throw Error(std::move(parts));
+  }
+  return config;
+}
+
+}  // namespace switchyard

@@ -1,0 +1,84 @@
+// ModelConfig -> metadata.
+#include <nlohmann/json.hpp>
+
+#include "formats/family.h"
+#include "formats/gguf/architecture.h"
+#include "formats/gguf/gguf_model.h"
+
+namespace switchyard {
+namespace {
+
+using Entries = std::vector<std::pair<std::string, GgufValue>>;
+
+std::uint32_t u32(int value) { return static_cast<std::uint32_t>(value); }
+
+// What ends a text: the key that every program reads, and all of them where there are several.
+void add_special_tokens(const ModelConfig& config, Entries& out) {
+  if (config.bos) out.emplace_back("tokenizer.ggml.bos_token_id", u32(*config.bos));
+  if (!config.eos.empty()) out.emplace_back("tokenizer.ggml.eos_token_id", u32(config.eos.front()));
+  if (config.eos.size() > 1) out.emplace_back(kEosKey, GgufArray{config.eos});
+}
+
+void add_experts(const ModelConfig& config, const GgufArchitecture& row, Entries& out) {
+  const MoeConfig& moe = *config.moe;
+  out.emplace_back(row.key("expert_count"), u32(moe.router.experts));
+  out.emplace_back(row.key("expert_used_count"), u32(moe.router.experts_per_token));
+  if (row.expert_width != "feed_forward_length") {
+    out.emplace_back(row.key(row.expert_width), u32(moe.expert.hidden));
+  }
+  if (moe.shared_hidden > 0) {
+    out.emplace_back(row.key("expert_shared_feed_forward_length"), u32(moe.shared_hidden));
+  }
+  out.emplace_back(row.key("expert_gating_func"), std::uint32_t{1});  // softmax
+  out.emplace_back(row.key("expert_weights_norm"), row.renormalize);
+  routing::Config plain;
+  plain.experts = moe.router.experts;
+  plain.experts_per_token = moe.router.experts_per_token;
+  plain.renormalize = row.renormalize;
+  if (moe.router != plain) {
+    out.emplace_back(kRouterKey, routing::to_json(moe.router).dump());
+  }
+  if (moe.fewest_experts_in_training > 0) {
+    out.emplace_back(kFewestKey, u32(moe.fewest_experts_in_training));
+  }
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, GgufValue>> gguf_metadata_of(const ModelConfig& config) {
+  validate(config);
+  Entries out;
+  const GgufArchitecture* row = architecture_for(config);
+  out.emplace_back("general.architecture",
+                   std::string(row == nullptr ? kOwnArchitecture : row->name));
+  out.emplace_back("general.type", std::string("model"));
+  if (row == nullptr) {
+    out.emplace_back(kConfigKey, to_json(config).dump());
+    add_special_tokens(config, out);
+    return out;
+  }
+  out.emplace_back(row->key("block_count"), u32(config.layers));
+  out.emplace_back(row->key("context_length"), u32(config.context));
+  out.emplace_back(row->key("embedding_length"), u32(config.width));
+  const bool all_moe = traits(config.family).kind == FamilyKind::all_moe;
+  out.emplace_back(row->key("feed_forward_length"),
+                   u32(all_moe ? config.moe->expert.hidden : config.dense.hidden));
+  out.emplace_back(row->key("attention.head_count"), u32(config.heads));
+  out.emplace_back(row->key("attention.head_count_kv"), u32(config.kv_heads));
+  out.emplace_back(row->key("attention.key_length"), u32(config.head_dim));
+  out.emplace_back(row->key("attention.value_length"), u32(config.head_dim));
+  out.emplace_back(row->key("attention.layer_norm_rms_epsilon"), config.norm_epsilon);
+  out.emplace_back(row->key("rope.dimension_count"), u32(config.head_dim));
+  out.emplace_back(row->key("rope.freq_base"), config.rope_theta);
+  out.emplace_back(row->key("vocab_size"), u32(config.vocab));
+  if (config.moe) add_experts(config, *row, out);
+  // What a reader without the key would take the file for.
+  const GgufArchitecture* read_as = find_gguf_architecture(row->name, config.moe.has_value());
+  if (read_as->family != config.family) {
+    out.emplace_back(kFamilyKey, std::string(family_name(config.family)));
+  }
+  add_special_tokens(config, out);
+  return out;
+}
+
+}  // namespace switchyard
