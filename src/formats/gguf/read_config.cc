@@ -107,7 +107,7 @@ class ConfigReader {
   void read_sizes() {
     config_.layers = static_cast<int>(metadata_.integer(key("block_count"), 1, 1 << 14));
     config_.width = static_cast<int>(metadata_.integer(key("embedding_length"), 1, kMaxSize));
-    config_.context = static_cast<int>(metadata_.integer(key("context_length"), 1, 1 << 30));
+    config_.context = static_cast<int>(metadata_.integer(key("context_length"), 1, kMaxSize));
     const std::string heads = key("attention.head_count");
     config_.heads = for_all_layers(heads, 1, kMaxSize);
     config_.kv_heads = for_all_layers(key("attention.head_count_kv"), 1, kMaxSize, config_.heads);
