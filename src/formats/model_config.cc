@@ -7,6 +7,7 @@
 #include "switchyard/error.h"
 
 #include "formats/family.h"
+#include "formats/rope_scaling.h"
 #include "routing/recurrent.h"
 
 namespace switchyard {
@@ -24,6 +25,15 @@ struct LayerCounts {
     const T kv = T(c.kv_heads) * T(c.head_dim);
     attention = 2 * d * q + 2 * d * kv;
     norms = 2 * d;
+    context = 2 * q;
+    if (c.mla) {
+      const MlaConfig& m = *c.mla;
+      const T h = T(c.heads), rank = T(m.kv_rank), q_rank = T(m.q_rank);
+      attention = (m.q_rank > 0 ? q_rank * (d + q) : d * q) + d * (rank + T(m.rope_dim)) +
+                  rank * h * (T(m.nope_dim) + T(m.value_dim)) + h * T(m.value_dim) * d;
+      norms += rank + q_rank;
+      context = h * (2 * rank + T(m.rope_dim));
+    }
     if (c.qk_norm == QkNorm::full) norms += q + kv;
     if (c.qk_norm == QkNorm::per_head) norms += 2 * T(c.head_dim);
     biases = c.attention_bias ? q + 2 * kv : T(0);
@@ -46,8 +56,10 @@ struct LayerCounts {
 
   static T ffn(T d, T hidden, bool gated) { return (gated ? 3 : 2) * d * hidden; }
 
-  T attention = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0, shared = 0,
-    router = 0, router_bias = 0;
+  // `context`: multiply-adds of scores and values for each token that attention looks at. Latent
+  // attention works on the latent vectors themselves.
+  T attention = 0, context = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0,
+    shared = 0, router = 0, router_bias = 0;
   T cell_matrices = 0, cell_biases = 0;  // of all layers together
 };
 
@@ -120,6 +132,43 @@ void check_positive(std::string_view field, float value) {
     fail(field, std::to_string(value), "a finite number above 0");
 }
 
+void check_mla(const ModelConfig& c) {
+  const MlaConfig& m = *c.mla;
+  check_range("mla.q_rank", m.q_rank, 0, 1 << 20);
+  check_range("mla.kv_rank", m.kv_rank, 1, 1 << 20);
+  check_range("mla.nope_dim", m.nope_dim, 1, 1 << 13);
+  check_range("mla.rope_dim", m.rope_dim, 2, 1 << 13);
+  check_range("mla.value_dim", m.value_dim, 1, 1 << 14);
+  if (m.rope_dim % 2 != 0)
+    fail("mla.rope_dim", std::to_string(m.rope_dim), "an even number, as RoPE turns pairs");
+  if (c.head_dim != m.nope_dim + m.rope_dim) {
+    fail("head_dim", std::to_string(c.head_dim),
+         std::to_string(m.nope_dim + m.rope_dim) + ", mla.nope_dim and mla.rope_dim together");
+  }
+  if (c.kv_heads != c.heads) {
+    fail("kv_heads", std::to_string(c.kv_heads),
+         std::to_string(c.heads) + " with latent attention, which gives every head its own key");
+  }
+  if (c.qk_norm != QkNorm::none) fail("qk_norm", "set", "none with latent attention");
+  if (c.attention_bias) fail("attention_bias", "true", "false with latent attention");
+  if (c.sliding_window != 0)
+    fail("sliding_window", std::to_string(c.sliding_window), "none with latent attention");
+}
+
+void check_window(const ModelConfig& c) {
+  check_range("sliding_window", c.sliding_window, 0, 1 << 30);
+  const auto windowed = std::count(c.layer_is_windowed.begin(), c.layer_is_windowed.end(), true);
+  const std::size_t entries = c.sliding_window > 0 ? static_cast<std::size_t>(c.layers) : 0;
+  if (c.layer_is_windowed.size() != entries || (windowed > 0) != (c.sliding_window > 0)) {
+    fail("layer_is_windowed",
+         "true for " + std::to_string(windowed) + " of " +
+             std::to_string(c.layer_is_windowed.size()) + " layers",
+         c.sliding_window > 0 ? "one entry for each of the " + std::to_string(c.layers) +
+                                    " layers, at least one of them true"
+                              : "no entries without a sliding_window");
+  }
+}
+
 void check_sizes(const ModelConfig& c) {
   check_range("vocab", c.vocab, 1, 1 << 28);
   check_range("width", c.width, 1, 1 << 20);
@@ -131,11 +180,17 @@ void check_sizes(const ModelConfig& c) {
          "a divisor of the " + std::to_string(c.heads) + " heads");
   }
   check_range("head_dim", c.head_dim, 2, 1 << 14);
-  if (c.head_dim % 2 != 0)
+  if (c.mla) {
+    check_mla(c);
+  } else if (c.head_dim % 2 != 0) {
     fail("head_dim", std::to_string(c.head_dim), "an even number, as RoPE turns pairs");
+  }
   check_range("context", c.context, 1, 1 << 30);
   check_positive("norm_epsilon", c.norm_epsilon);
   check_positive("rope_theta", c.rope_theta);
+  validate_rope_scaling(c.rope_scaling, c.rope_theta);
+  check_window(c);
+  check_range("extra_layers", c.extra_layers, 0, 1 << 10);
   if (c.layer_is_moe.size() != static_cast<std::size_t>(c.layers)) {
     fail("layer_is_moe", "of length " + std::to_string(c.layer_is_moe.size()),
          "one entry for each of the " + std::to_string(c.layers) + " layers");
@@ -177,21 +232,32 @@ void check_ffn(const ModelConfig& c) {
   routing::validate(c.moe->router);
 }
 
-// The router a family's own fields describe, up to what does not change the output of the model.
+// Whether the family's own fields describe this router, up to what does not change the output of
+// the model.
 bool same_output(routing::Config router, const FamilyTraits& t) {
+  routing::Config said = t.router->nearest(router);
   if (router.score == routing::Score::softmax && router.softmax_after_selection) {
     // Softmax over the chosen logits is softmax over all of them, divided by the chosen ones' sum.
     router.softmax_after_selection = false;
     router.renormalize = true;
   }
-  routing::Config plain;
-  plain.experts = router.experts;
-  plain.experts_per_token = router.experts_per_token;
-  plain.renormalize = t.norm_topk_field ? router.renormalize : true;
-  plain.losses = router.losses;
-  plain.frozen = router.frozen;
-  plain.seed = router.seed;
-  return router == plain;
+  said.losses = router.losses;
+  said.frozen = router.frozen;
+  said.seed = router.seed;
+  return router == said;
+}
+
+bool windows_fit(const ModelConfig& c, WindowRule rule) {
+  if (c.sliding_window == 0) return true;
+  if (rule == WindowRule::upper_layers || rule == WindowRule::listed) return true;
+  return rule != WindowRule::none &&
+         std::count(c.layer_is_windowed.begin(), c.layer_is_windowed.end(), false) == 0;
+}
+
+bool shared_fits(const MoeConfig& moe, const FamilyTraits& t) {
+  if (t.shared_hidden > 0) return moe.shared_hidden > 0 && moe.shared_gate;
+  if (t.shared_experts > 0) return moe.shared_hidden % moe.expert.hidden == 0 && !moe.shared_gate;
+  return moe.shared_hidden == 0;
 }
 
 void check_family(const ModelConfig& c) {
@@ -207,6 +273,14 @@ void check_family(const ModelConfig& c) {
   require(t.kind != FamilyKind::all_moe ||
               std::count(c.layer_is_moe.begin(), c.layer_is_moe.end(), false) == 0,
           "layer_is_moe", "false for some layers", "experts in every layer");
+  require(t.kind != FamilyKind::leading_moe || as_leading_moe(c.layer_is_moe), "layer_is_moe",
+          "irregular", "experts in every layer, or every so many layers, from one on");
+  require(c.mla.has_value() == (t.mla != nullptr), "mla", c.mla ? "set" : "not set",
+          t.mla != nullptr ? "latent attention" : "none");
+  require(windows_fit(c, t.window), "sliding_window", std::to_string(c.sliding_window),
+          t.window == WindowRule::none ? "none" : "a window in every layer, or none");
+  require(c.extra_layers == 0 || !t.extra_layers_field.empty(), "extra_layers",
+          std::to_string(c.extra_layers), "0");
   require(c.qk_norm == t.qk_norm, "qk_norm", "another than the family's",
           t.qk_norm == QkNorm::none   ? "none"
           : t.qk_norm == QkNorm::full ? "full"
@@ -219,14 +293,13 @@ void check_family(const ModelConfig& c) {
   require(c.dense.hidden == 0 || c.dense.activation == c.moe->expert.activation,
           "moe.expert.activation", std::string(activation_name(c.moe->expert.activation)),
           "the activation of the dense layers");
-  const bool shared = t.shared_hidden > 0;
-  require(shared == (c.moe->shared_hidden > 0), "moe.shared_hidden",
-          std::to_string(c.moe->shared_hidden), shared ? "a shared expert" : "0");
-  require(shared == c.moe->shared_gate, "moe.shared_gate", c.moe->shared_gate ? "true" : "false",
-          shared ? "true" : "false");
-  require(
-      same_output(c.moe->router, t), "moe.router", "more than the family's fields can say",
-      t.norm_topk_field ? "plain softmax top-k" : "plain softmax top-k with renormalised weights");
+  require(shared_fits(*c.moe, t), "moe.shared_hidden or moe.shared_gate",
+          std::to_string(c.moe->shared_hidden) + (c.moe->shared_gate ? " with a gate" : ""),
+          t.shared_hidden > 0    ? "a shared expert with a gate"
+          : t.shared_experts > 0 ? "a multiple of moe.expert.hidden, without a gate"
+                                 : "no shared expert");
+  require(same_output(c.moe->router, t), "moe.router", "more than the family's fields can say",
+          std::string(t.router->what));
 }
 
 }  // namespace
@@ -258,10 +331,11 @@ std::uint64_t ModelConfig::flops_per_token(int context_tokens) const {
   // multiply-add for each cached token and each element of q.
   std::uint64_t multiply_adds =
       static_cast<std::uint64_t>(vocab) * static_cast<std::uint64_t>(width);
-  for (const bool routed : layer_is_moe) {
+  for (int l = 0; l < layers; ++l) {
+    const bool routed = layer_is_moe[static_cast<std::size_t>(l)];
+    const int seen = window(l) > 0 ? std::min(window(l), context_tokens) : context_tokens;
     multiply_adds += layer.attention;
-    multiply_adds +=
-        2 * static_cast<std::uint64_t>(context_tokens) * static_cast<std::uint64_t>(q_width());
+    multiply_adds += layer.context * static_cast<std::uint64_t>(seen);
     multiply_adds +=
         routed ? chosen + layer.shared + layer.router + layer.cell_matrices : layer.dense;
   }

@@ -58,6 +58,11 @@ class Lister {
 
   void attention(int l) {
     add(names_.layer(l, "input_norm"), {width_});
+    if (config_.mla) {
+      latent_attention(l, *config_.mla);
+      add(names_.layer(l, "post_norm"), {width_});
+      return;
+    }
     add(names_.layer(l, "q"), {q_, width_});
     add(names_.layer(l, "k"), {kv_, width_});
     add(names_.layer(l, "v"), {kv_, width_});
@@ -73,6 +78,29 @@ class Lister {
       add(names_.layer(l, "k_norm"), {config_.qk_norm == QkNorm::full ? kv_ : head});
     }
     add(names_.layer(l, "post_norm"), {width_});
+  }
+
+  void latent_attention(int l, const MlaConfig& mla) {
+    const std::int64_t heads = config_.heads;
+    const ExpectedDimension queries{config_.q_width(),
+                                    "num_attention_heads * (qk_nope_head_dim + qk_rope_head_dim)"};
+    const ExpectedDimension kv_rank{mla.kv_rank, "kv_lora_rank"};
+    const ExpectedDimension cached{mla.cached_width(), "kv_lora_rank + qk_rope_head_dim"};
+    const ExpectedDimension expanded{heads * (mla.nope_dim + mla.value_dim),
+                                     "num_attention_heads * (qk_nope_head_dim + v_head_dim)"};
+    const ExpectedDimension mixed{config_.mixed_width(), "num_attention_heads * v_head_dim"};
+    if (mla.q_rank > 0) {
+      const ExpectedDimension q_rank{mla.q_rank, "q_lora_rank"};
+      add(names_.layer(l, "q_a"), {q_rank, width_});
+      add(names_.layer(l, "q_a_norm"), {q_rank});
+      add(names_.layer(l, "q_b"), {queries, q_rank});
+    } else {
+      add(names_.layer(l, "q"), {queries, width_});
+    }
+    add(names_.layer(l, "kv_a"), {cached, width_});
+    add(names_.layer(l, "kv_a_norm"), {kv_rank});
+    add(names_.layer(l, "kv_b"), {expanded, kv_rank});
+    add(names_.layer(l, "o"), {width_, mixed});
   }
 
   void moe(int l) {
@@ -94,7 +122,9 @@ class Lister {
     }
     if (moe.shared_hidden == 0) return;
     const ExpectedDimension shared{
-        moe.shared_hidden, own_ ? "switchyard.shared_hidden" : "shared_expert_intermediate_size"};
+        moe.shared_hidden, own_                         ? "switchyard.shared_hidden"
+                           : family_.shared_experts > 0 ? "n_shared_experts * moe_intermediate_size"
+                                                        : "shared_expert_intermediate_size"};
     ffn(moe.expert, shared, [&](std::string_view part) { return names_.shared_expert(l, part); });
     if (moe.shared_gate) add(names_.shared_gate(l), {{1, "one gate"}, width_});
   }
@@ -183,8 +213,14 @@ void check_weights(const ModelConfig& config, const WeightFiles& weights) {
   for (const ExpectedTensor& tensor : expected_tensors(config)) check_present(tensor, weights);
   // What a config that is too small would leave out without a word.
   const WeightNames names(config.family);
-  check_absent(names.layer(config.layers, "input_norm"),
+  check_absent(names.layer(config.layers + config.extra_layers, "input_norm"),
                "num_hidden_layers is " + std::to_string(config.layers), weights);
+  if (config.mla && config.mla->q_rank > 0) {
+    check_absent(names.layer(0, "q"), "q_lora_rank is set", weights);
+  } else {
+    check_absent(names.layer(0, "q_a"),
+                 config.mla ? "q_lora_rank is null" : "attention is not latent", weights);
+  }
   if (!config.attention_bias)
     check_absent(names.layer(0, "q_bias"), "no bias on q, k and v", weights);
   if (config.qk_norm == QkNorm::none)

@@ -4,6 +4,7 @@
 #include "switchyard/model_config.h"
 
 #include "base/check.h"
+#include "formats/family.h"
 
 namespace switchyard {
 namespace {
@@ -26,6 +27,12 @@ constexpr std::array kLayerParts = {
     PartName{"v_bias", "self_attn.v_proj.bias"},
     PartName{"q_norm", "self_attn.q_norm.weight"},
     PartName{"k_norm", "self_attn.k_norm.weight"},
+    PartName{"q_a", "self_attn.q_a_proj.weight"},
+    PartName{"q_a_norm", "self_attn.q_a_layernorm.weight"},
+    PartName{"q_b", "self_attn.q_b_proj.weight"},
+    PartName{"kv_a", "self_attn.kv_a_proj_with_mqa.weight"},
+    PartName{"kv_a_norm", "self_attn.kv_a_layernorm.weight"},
+    PartName{"kv_b", "self_attn.kv_b_proj.weight"},
 };
 
 constexpr std::array kProjections = {
@@ -82,7 +89,7 @@ std::string WeightNames::expert(int l, int e, std::string_view part) const {
 
 std::string WeightNames::shared_expert(int l, std::string_view part) const {
   return in_layer(l, moe_block(family_))
-      .append("shared_expert.")
+      .append(traits(family_).shared_name)
       .append(lookup(kProjections, part));
 }
 

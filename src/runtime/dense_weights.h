@@ -29,6 +29,15 @@ struct LayerWeights {
   kernels::Matrix q, k, v, o;
   std::span<const float> q_bias, k_bias, v_bias;  // empty without attention bias
   std::span<const float> q_norm, k_norm;          // empty without query-key norm
+  // Latent attention, where q is [H * head_dim, q_rank or D] and k and v have null data. Without it
+  // these have.
+  kernels::Matrix q_a;   // [q_rank, D]; null data where the queries come from one matrix
+  kernels::Matrix kv_a;  // [kv_rank + rope_dim, D]
+  std::span<const float> q_a_norm, kv_a_norm;
+  // kv_b in two, head after head: keys transposed, K_h^T [kv_rank, nope_dim], and values, V_h
+  // [value_dim, kv_rank] (mla.cc)
+  kernels::Matrix key_up;    // [H * kv_rank, nope_dim]
+  kernels::Matrix value_up;  // [H * value_dim, kv_rank]
   std::optional<FfnWeights> dense;
   std::optional<FfnWeights> shared;
   kernels::Matrix shared_gate;  // [1, D]; null data without

@@ -56,6 +56,9 @@ void run_ffn(Run& run, const FfnWeights& weights, const FfnConfig& ffn, std::spa
 // recurrent router's step moves state.recurrent on.
 void router_logits(Run& run, const LayerWeights& w, routing::State& state, std::span<float> logits);
 
+// Output of attention on the latent cache, in `block`.
+void run_latent_attention(Run& run, int layer);
+
 // Each adds its output to the residual stream x [N, D].
 void run_attention(Run& run, int layer);
 void run_dense_ffn(Run& run, int layer);

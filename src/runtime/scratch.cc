@@ -19,9 +19,18 @@ void lay_out(const ModelConfig& c, std::size_t n, Take&& take) {
   take(&Scratch::x, n * d);
   take(&Scratch::normed, n * d);
   take(&Scratch::q, n * q);
-  take(&Scratch::k, n * kv);
-  take(&Scratch::v, n * kv);
-  take(&Scratch::mixed, n * q);
+  if (c.mla) {
+    const auto h = static_cast<std::size_t>(c.heads);
+    take(&Scratch::q_low, n * static_cast<std::size_t>(c.mla->q_rank));
+    take(&Scratch::latent, n * static_cast<std::size_t>(c.mla->cached_width()));
+    take(&Scratch::head_rows,
+         n * h * static_cast<std::size_t>(std::max(c.mla->nope_dim, c.mla->value_dim)));
+    take(&Scratch::head_latents, n * h * static_cast<std::size_t>(c.mla->kv_rank));
+  } else {
+    take(&Scratch::k, n * kv);
+    take(&Scratch::v, n * kv);
+  }
+  take(&Scratch::mixed, n * static_cast<std::size_t>(c.mixed_width()));
   take(&Scratch::block, n * d);
   const bool any_dense = std::ranges::find(c.layer_is_moe, false) != c.layer_is_moe.end();
   const auto hidden = static_cast<std::size_t>(
