@@ -26,6 +26,12 @@ constexpr std::array kLayerParts = {
     LayerPart{"v_bias", "attn_v.bias"},
     LayerPart{"q_norm", "attn_q_norm.weight"},
     LayerPart{"k_norm", "attn_k_norm.weight"},
+    LayerPart{"q_a", "attn_q_a.weight"},
+    LayerPart{"q_a_norm", "attn_q_a_norm.weight"},
+    LayerPart{"q_b", "attn_q_b.weight"},
+    LayerPart{"kv_a", "attn_kv_a_mqa.weight"},
+    LayerPart{"kv_a_norm", "attn_kv_a_norm.weight"},
+    LayerPart{"kv_b", "attn_kv_b.weight"},
     LayerPart{"post_norm", "ffn_norm.weight"},
 };
 

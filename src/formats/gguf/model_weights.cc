@@ -9,6 +9,7 @@
 #include "formats/gguf/architecture.h"
 #include "formats/gguf/gguf_model.h"
 #include "formats/gguf/model_parts.h"
+#include "formats/gguf/rope_keys.h"
 
 namespace switchyard {
 namespace {
@@ -16,10 +17,12 @@ namespace {
 // More than any model has in all its layers.
 constexpr std::int64_t kMaxExperts = 1 << 17;
 
-// Tensors of other programs that no computation needs.
-constexpr std::array<std::string_view, 2> kIgnored = {
-    "rope_freqs.weight",  // model_config_from_gguf() has seen that it changes nothing
-    "attn_rot_embd",      // of files from 2023: the angles of RoPE
+// Tensors of other programs that no computation needs; the end of their names.
+constexpr std::array<std::string_view, 4> kIgnored = {
+    kRopeFactors,        // model_config_from_gguf() has read them
+    "attn_rot_embd",     // the angles of RoPE, in files from 2023
+    ".attn_k_b.weight",  // copies of attn_kv_b, its keys' part transposed
+    ".attn_v_b.weight",
 };
 
 std::string computed_types() {
@@ -183,9 +186,8 @@ class WeightReader {
   void check_unused() const {
     for (const auto& [name, tensor] : gguf_.tensors()) {
       if (used_.count(name) != 0) continue;
-      const bool ignored = std::any_of(kIgnored.begin(), kIgnored.end(), [&](std::string_view i) {
-        return name.find(i) != std::string::npos;
-      });
+      const bool ignored = std::any_of(kIgnored.begin(), kIgnored.end(),
+                                       [&](std::string_view i) { return name.ends_with(i); });
       if (ignored) continue;
       throw Error({.what = "the tensor has no place in a model of family " +
                            std::string(family_name(config_.family)) + " with " +

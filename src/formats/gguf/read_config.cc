@@ -1,6 +1,5 @@
 // Metadata -> ModelConfig.
 #include <algorithm>
-#include <array>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -11,6 +10,8 @@
 #include "formats/gguf/architecture.h"
 #include "formats/gguf/gguf_model.h"
 #include "formats/gguf/model_parts.h"
+#include "formats/gguf/neutral_keys.h"
+#include "formats/gguf/rope_keys.h"
 #include "formats/json.h"
 
 namespace switchyard {
@@ -19,34 +20,13 @@ namespace {
 constexpr std::int64_t kMaxSize = 1 << 28;  // of any dimension; validate() is stricter
 constexpr const char* kUnsupported = "use a model without it";
 
-// Keys that change the computation unless they have the value (or the other) that does nothing.
-struct NeutralNumber {
-  std::string_view key;
-  double value;
-  double other;
-};
-constexpr std::array kNeutralNumbers = {
-    NeutralNumber{"attention.clamp_kqv", 0, 0},
-    NeutralNumber{"attention.max_alibi_bias", 0, 0},
-    NeutralNumber{"attention.scale", 0, 0},
-    NeutralNumber{"attn_logit_softcapping", 0, 0},
-    NeutralNumber{"final_logit_softcapping", 0, 0},
-    NeutralNumber{"router_logit_softcapping", 0, 0},
-    NeutralNumber{"logit_scale", 0, 1},
-    NeutralNumber{"embedding_scale", 0, 1},
-    NeutralNumber{"residual_scale", 0, 1},
-    NeutralNumber{"pooling_type", 0, 0},
-    NeutralNumber{"expert_weights_scale", 0, 1},
-    NeutralNumber{"expert_group_count", 0, 1},
-    NeutralNumber{"expert_group_used_count", 0, 1},
-    NeutralNumber{"nextn_predict_layers", 0, 0},
-};
-
-// Refused whatever the value.
-constexpr std::array<std::string_view, 2> kRefused = {
-    "rope.dimension_sections",
-    "attention.sliding_window_pattern",
-};
+// 0 and an absent key: softmax, as in files older than the key.
+GgufGating gguf_gating(const GgufMetadata& metadata, std::string_view architecture) {
+  const std::string name = std::string(architecture) + ".expert_gating_func";
+  const auto number = metadata.integer(name, 0, std::numeric_limits<std::uint32_t>::max(), 0);
+  if (number > 3) metadata.fail(name, "1, 2 or 3", kUnsupported);
+  return number == 0 ? GgufGating::softmax : static_cast<GgufGating>(number);
+}
 
 class ConfigReader {
  public:
@@ -63,9 +43,12 @@ class ConfigReader {
     config_.qk_norm = t.qk_norm;
     config_.attention_bias = t.bias ? *t.bias : gguf_.find(gguf_query_bias_tensor(0)) != nullptr;
     config_.tied_embeddings = gguf_.find("output.weight") == nullptr;
-    check_neutral();
-    read_rope();
+    check_neutral_keys(metadata_, architecture_);
+    require(key("rope.dimension_count"), config_.rope_dim(),
+            "the length of a head: partly rotated heads are not supported");
+    read_gguf_rope(gguf_, architecture_, config_);
     check_window();
+    config_.extra_layers = static_cast<int>(metadata_.integer(kExtraLayersKey, 0, 1 << 10, 0));
     read_ffn(t);
     return std::move(config_);
   }
@@ -97,7 +80,7 @@ class ConfigReader {
     const auto named = family_from_name(metadata_.text(kFamilyKey));
     for (const GgufArchitecture& row : gguf_architectures()) {
       if (row.name == architecture_.name && row.family == named &&
-          row.expert_width == architecture_.expert_width) {
+          row.has_experts() == architecture_.has_experts()) {
         return row.family;
       }
     }
@@ -117,8 +100,31 @@ class ConfigReader {
     }
     config_.head_dim = static_cast<int>(
         metadata_.integer(length, 1, kMaxSize, std::max(1, config_.width / config_.heads)));
+    if (traits(config_.family).mla != nullptr) {
+      read_latent();
+      return;
+    }
     require(key("attention.value_length"), config_.head_dim,
             "the length of keys: values of another length are not supported");
+  }
+
+  void read_latent() {
+    const std::string divided = key("attention.key_length_mla");
+    if (metadata_.integer(divided, 0, kMaxSize, 0) != 0) {
+      metadata_.fail(divided,
+                     "no such key: tensors attn_k_b and attn_v_b in the place of attn_kv_b are not "
+                     "supported",
+                     "get a file with attn_kv_b, or convert the model again");
+    }
+    const std::string rotated = key("rope.dimension_count");
+    MlaConfig mla;
+    mla.q_rank = static_cast<int>(metadata_.integer(key("attention.q_lora_rank"), 0, kMaxSize, 0));
+    mla.kv_rank = static_cast<int>(metadata_.integer(key("attention.kv_lora_rank"), 1, kMaxSize));
+    mla.rope_dim = static_cast<int>(metadata_.integer(rotated, 1, config_.head_dim));
+    mla.nope_dim = config_.head_dim - mla.rope_dim;
+    mla.value_dim = static_cast<int>(
+        metadata_.integer(key("attention.value_length"), 1, kMaxSize, config_.head_dim));
+    config_.mla = mla;
   }
 
   void read_vocabulary() {
@@ -164,67 +170,6 @@ class ConfigReader {
     }
   }
 
-  void check_neutral() const {
-    constexpr double kAny = std::numeric_limits<double>::max();
-    for (const NeutralNumber& neutral : kNeutralNumbers) {
-      const std::string name = key(neutral.key);
-      const double value = metadata_.number(name, -kAny, kAny, neutral.value);
-      if (value != neutral.value && value != neutral.other) {
-        metadata_.fail(name,
-                       neutral.other == neutral.value ? "0: it is not supported"
-                                                      : "0 or 1: it is not supported",
-                       kUnsupported);
-      }
-    }
-    for (const std::string_view rest : kRefused) {
-      if (metadata_.has(key(rest))) metadata_.fail(key(rest), "no such key", kUnsupported);
-    }
-    if (!metadata_.boolean(key("attention.causal"), true)) {
-      metadata_.fail(key("attention.causal"), "true", kUnsupported);
-    }
-    if (metadata_.boolean(key("use_parallel_residual"), false)) {
-      metadata_.fail(key("use_parallel_residual"), "false", kUnsupported);
-    }
-  }
-
-  void read_rope() {
-    config_.rope_theta =
-        static_cast<float>(metadata_.number(key("rope.freq_base"), 1e-3, 1e18, 10000.0));
-    require(key("rope.dimension_count"), config_.head_dim,
-            "the length of a head: partly rotated heads are not supported");
-    const std::string type = key("rope.scaling.type");
-    const std::string scaling = metadata_.text(type, "linear");
-    if (scaling == "none") return;
-    if (scaling != "linear")
-      metadata_.fail(type, "none: scaled RoPE is not supported", kUnsupported);
-    for (const char* rest :
-         {"rope.scaling.factor", "rope.scale_linear", "rope.scaling.attn_factor"}) {
-      const double factor = metadata_.number(key(rest), 0, 1e9, 1);
-      if (factor != 1 && factor != 0) {
-        metadata_.fail(key(rest), "1: scaled RoPE is not supported", kUnsupported);
-      }
-    }
-    check_frequencies();
-  }
-
-  // Llama 3.1 divides each frequency by a number of its own.
-  void check_frequencies() const {
-    const GgufTensor* factors = gguf_.find("rope_freqs.weight");
-    if (factors == nullptr) return;
-    bool ones = factors->type == gguf_tensor_type_id(DType::f32) &&
-                factors->elements() <= static_cast<std::uint64_t>(kMaxSize);
-    if (ones) {
-      std::vector<float> values(static_cast<std::size_t>(factors->elements()));
-      gguf_.read(*factors, std::as_writable_bytes(std::span(values)));
-      ones = std::all_of(values.begin(), values.end(), [](float v) { return v == 1.0F; });
-    }
-    if (ones) return;
-    throw Error({.what = "the tensor scales the frequencies of RoPE",
-                 .where = gguf_.place(*factors),
-                 .expected = "no such tensor, or ones: scaled RoPE is not supported",
-                 .fix = kUnsupported});
-  }
-
   // A window that no sequence outgrows changes nothing.
   void check_window() const {
     const std::string name = key("attention.sliding_window");
@@ -258,15 +203,17 @@ class ConfigReader {
     moe.router.experts = static_cast<int>(experts);
     moe.router.experts_per_token =
         static_cast<int>(metadata_.integer(key("expert_used_count"), 1, experts));
-    moe.router.renormalize =
-        metadata_.boolean(key("expert_weights_norm"), architecture_.renormalize);
     moe.expert.hidden = expert_width(first);
     if (t.shared_hidden > 0) {
       moe.shared_hidden = static_cast<int>(metadata_.integer(
           key("expert_shared_feed_forward_length"), 1, kMaxSize, config_.dense.hidden));
       moe.shared_gate = true;
+    } else if (t.shared_experts > 0) {
+      const auto count =
+          metadata_.integer(key("expert_shared_count"), 0, kMaxSize / moe.expert.hidden, 0);
+      moe.shared_hidden = static_cast<int>(count) * moe.expert.hidden;
     }
-    read_gating(moe.router);
+    read_router(moe.router);
     read_router_extras(moe);
     config_.moe = std::move(moe);
   }
@@ -282,19 +229,28 @@ class ConfigReader {
     return for_all_layers(name, 1, kMaxSize, stored);
   }
 
-  void read_gating(routing::Config& router) const {
-    const std::string name = key("expert_gating_func");
-    switch (metadata_.integer(name, 0, std::numeric_limits<std::uint32_t>::max(), 0)) {
-      case 0:  // not said
-      case 1:  // softmax
-        return;
-      case 3:  // softmax over the chosen ones: the same as over all, renormalised
-        router.renormalize = true;
-        return;
-      default:
-        metadata_.fail(name, "1, softmax, in architecture " + std::string(architecture_.name),
-                       kUnsupported);
+  void read_router(routing::Config& router) const {
+    router.renormalize = metadata_.boolean(key("expert_weights_norm"), architecture_.renormalize);
+    const auto gating = gguf_gating(metadata_, architecture_.name);
+    // Softmax over the chosen ones is softmax over all, renormalised.
+    if (gating == GgufGating::softmax_of_chosen) router.renormalize = true;
+    if ((gating == GgufGating::sigmoid) != (architecture_.gating == GgufGating::sigmoid)) {
+      metadata_.fail(key("expert_gating_func"),
+                     "1, softmax, in architecture " + std::string(architecture_.name),
+                     kUnsupported);
     }
+    if (!architecture_.router_keys) return;
+    const bool sigmoid = gating == GgufGating::sigmoid;
+    router.score = sigmoid ? routing::Score::sigmoid : routing::Score::softmax;
+    router.selection_bias = sigmoid;
+    router.group_score = sigmoid ? routing::GroupScore::top2_sum : routing::GroupScore::max;
+    const auto scale = static_cast<float>(metadata_.number(key("expert_weights_scale"), 0, 1e6, 1));
+    router.scaling_factor = scale == 0 ? 1.0F : scale;
+    // 0 is what programs write that know no groups.
+    router.groups = static_cast<int>(std::max<std::int64_t>(
+        1, metadata_.integer(key("expert_group_count"), 0, router.experts, 1)));
+    router.groups_per_token = static_cast<int>(std::max<std::int64_t>(
+        1, metadata_.integer(key("expert_group_used_count"), 0, router.groups, 1)));
   }
 
   void read_router_extras(MoeConfig& moe) const {
@@ -324,11 +280,13 @@ class ConfigReader {
 const GgufArchitecture& architecture_of(const GgufMetadata& metadata, const std::string& name) {
   constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max();
   const bool experts = metadata.integer(name + ".expert_count", 0, kMost, 0) > 0;
-  const GgufArchitecture* row = find_gguf_architecture(name, experts);
+  const GgufArchitecture* row = find_gguf_architecture(name, experts, gguf_gating(metadata, name));
   if (row != nullptr) return *row;
   std::string known(kOwnArchitecture);
+  std::string_view last;
   for (const GgufArchitecture& other : gguf_architectures()) {
-    if (known.find(other.name) == std::string::npos) known.append(", ").append(other.name);
+    if (other.name != last) known.append(", ").append(other.name);
+    last = other.name;
   }
   metadata.fail("general.architecture", "one of " + known, "use a model of a known architecture");
 }

@@ -167,16 +167,16 @@ TEST(ReadGguf, HostileCounts) {
 TEST(ReadGguf, UnknownArchitectures) {
   const auto error = key_error("general.architecture", std::string("mamba\n"));
   EXPECT_THAT(error.what, HasSubstr("key 'general.architecture' is 'mamba"));
-  EXPECT_EQ(error.expected, "one of switchyard, llama, qwen2, qwen2moe, qwen3moe, olmoe");
+  EXPECT_EQ(error.expected,
+            "one of switchyard, llama, qwen2, qwen3, qwen2moe, qwen3moe, olmoe, deepseek2");
   EXPECT_EQ(key_error("switchyard.family", std::string("olmoe")).expected,
             "a family of architecture llama");
 }
 
 TEST(ReadGguf, WhatChangesTheComputationIsRefused) {
   const std::vector<std::pair<std::string, GgufValue>> keys = {
-      {"rope.scaling.type", std::string("yarn")},
-      {"rope.scaling.factor", 4.0F},
-      {"rope.scale_linear", 2.0F},
+      {"rope.scaling.type", std::string("longrope")},
+      {"rope.scaling.attn_factor", 0.5F},
       {"rope.dimension_count", std::uint32_t{4}},
       {"rope.dimension_sections", GgufArray{std::vector<std::int32_t>{1, 2}}},
       {"attention.value_length", std::uint32_t{16}},
@@ -211,19 +211,82 @@ TEST(ReadGguf, WhatChangesTheComputationIsRefused) {
   EXPECT_EQ(file.config(), tiny_mixtral());
 }
 
-TEST(ReadGguf, ScaledFrequencies) {
-  const auto with = [](float last) {
-    return [last](FileParts& parts) {
-      const std::vector<float> values = {1, 1, 1, last};
+TEST(ReadGguf, ScaledRope) {
+  const auto scaling = [](const ModelConfig& config,
+                          const std::vector<std::pair<std::string, GgufValue>>& keys) {
+    return Changed(config,
+                   [&](FileParts& parts) {
+                     for (const auto& [key, value] : keys) parts.metadata.set(key, value);
+                   })
+        .config()
+        .rope_scaling;
+  };
+  const RopeScaling linear{.kind = RopeKind::linear, .factor = 2.0F};
+  EXPECT_EQ(scaling(tiny_llama(), {{"llama.rope.scaling.factor", 2.0F}}), linear);
+  EXPECT_EQ(scaling(tiny_llama(), {{"llama.rope.scale_linear", 2.0F}}), linear);
+  const std::pair<std::string, GgufValue> yarn{"qwen2.rope.scaling.type", std::string("yarn")};
+  const std::pair<std::string, GgufValue> four{"qwen2.rope.scaling.factor", 4.0F};
+  // The context stands in for the original one, as elsewhere.
+  RopeScaling expected{.kind = RopeKind::yarn, .factor = 4.0F, .original_context = 128};
+  EXPECT_EQ(scaling(tiny_qwen2(), {yarn, four}), expected);
+  expected.beta_fast = 16;
+  expected.attention_factor = static_cast<float>(0.5 * (1 + 0.1 * std::log(4.0)));
+  EXPECT_EQ(scaling(tiny_qwen2(), {yarn,
+                                   four,
+                                   {"qwen2.rope.scaling.yarn_beta_fast", 16.0F},
+                                   {"qwen2.rope.scaling.attn_factor", 0.5F}}),
+            expected);
+}
+
+TEST(ReadGguf, FactorsOfFrequencies) {
+  const auto with = [](std::vector<float> values) {
+    return [values](FileParts& parts) {
       const auto bytes = std::as_bytes(std::span(values));
-      parts.tensors["rope_freqs.weight"] = {{.name = "rope_freqs.weight", .type = 0, .dims = {4}},
-                                            {bytes.begin(), bytes.end()}};
+      parts.tensors["rope_freqs.weight"] = {
+          {.name = "rope_freqs.weight", .type = 0, .dims = {values.size()}},
+          {bytes.begin(), bytes.end()}};
     };
   };
-  Changed ones(tiny_llama(), with(1));
+  Changed ones(tiny_llama(), with({1, 1, 1, 1}));
   EXPECT_EQ(ones.config(), tiny_llama());
   ones.expect_same_weights();
-  EXPECT_THAT(config_error(tiny_llama(), with(8)).where, HasSubstr("rope_freqs.weight"));
+  EXPECT_EQ(config_error(tiny_llama(), with({1, 8, 1, 8})).what,
+            "the factors of RoPE's frequencies follow no known rule");
+  EXPECT_EQ(config_error(tiny_llama(), with({1, 1, 1})).expected, "4 values of F32");
+  // Those of Llama 3.1, known without further keys. Wavelengths here are 6.3, 167, 4443 and
+  // 118146 tokens: the third lies in the passage from 8192 / 4 to 8192.
+  ModelConfig config = tiny_llama();
+  config.rope_theta = 500000.0F;
+  const double wavelength = 2 * std::numbers::pi * std::pow(500000.0, 0.5);
+  const double smooth = (8192 / wavelength - 1) / 3;
+  const auto third = static_cast<float>(1 / ((1 - smooth) / 8 + smooth));
+  Changed llama3(config, with({1, 1, third, 8}));
+  EXPECT_EQ(llama3.config().rope_scaling,
+            (RopeScaling{.kind = RopeKind::llama3, .factor = 8.0F, .original_context = 8192}));
+  EXPECT_GT(third, 1.0F);
+  EXPECT_LT(third, 8.0F);
+}
+
+TEST(ReadGguf, Deepseek) {
+  // Older files do not say the gating function, and no file of theirs the groups.
+  Changed old(tiny_deepseek_v2_lite(), [](FileParts& parts) {
+    erase(parts, "deepseek2.expert_gating_func");
+    parts.tensors["blk.0.attn_k_b.weight"] = {
+        {.name = "blk.0.attn_k_b.weight", .type = 0, .dims = {1}}, std::vector<std::byte>(4)};
+  });
+  EXPECT_EQ(old.config(), tiny_deepseek_v2_lite());
+  old.expect_same_weights();
+  Changed v3(tiny_deepseek_v3(), [](FileParts& parts) {
+    erase(parts, "deepseek2.expert_group_count");
+    erase(parts, "deepseek2.expert_group_used_count");
+  });
+  EXPECT_EQ(v3.config().family, Family::deepseek_v3);
+  EXPECT_EQ(v3.config().moe->router.groups, 1);
+  const auto divided = config_error(tiny_deepseek_v3(), [](FileParts& parts) {
+    parts.metadata.set("deepseek2.attention.key_length_mla", std::uint32_t{20});
+  });
+  EXPECT_EQ(divided.what, "key 'deepseek2.attention.key_length_mla' is 20");
+  EXPECT_THAT(divided.expected, HasSubstr("attn_k_b"));
 }
 
 TEST(ReadGguf, TensorsThatHaveNoPlace) {

@@ -21,6 +21,13 @@ struct NamedModel {
   ModelConfig config;
 };
 
+// As DeepSeek-V2-Lite is: both magnitudes the same.
+inline ModelConfig tiny_deepseek_v2_lite() {
+  ModelConfig config = testing_support::tiny_deepseek_v2();
+  config.rope_scaling.mscale = config.rope_scaling.mscale_all_dim = 0.707F;
+  return config;
+}
+
 // One of each family, and variants whose config needs keys of its own.
 inline std::vector<NamedModel> tiny_models() {
   using namespace testing_support;
@@ -34,7 +41,15 @@ inline std::vector<NamedModel> tiny_models() {
                                     {"switchyard", tiny_switchyard()},
                                     {"duo", tiny_duo()},
                                     {"duo_router", tiny_duo_router()},
-                                    {"recurrent", tiny_recurrent()}};
+                                    {"recurrent", tiny_recurrent()},
+                                    {"qwen3", tiny_qwen3()},
+                                    {"windowed", tiny_windowed()},
+                                    {"llama3", tiny_llama3()},
+                                    {"yarn_and_window", tiny_yarn()},
+                                    {"deepseek_v2_two_magnitudes", tiny_deepseek_v2()},
+                                    {"deepseek_v2_groups", tiny_deepseek_v2_groups()},
+                                    {"deepseek_v3", tiny_deepseek_v3()},
+                                    {"latent", tiny_latent()}};
   ModelConfig tied = tiny_llama();
   tied.tied_embeddings = true;
   tied.head_dim = 16;
@@ -63,6 +78,18 @@ inline std::vector<NamedModel> tiny_models() {
   ModelConfig after = tiny_mixtral();
   after.moe->router.softmax_after_selection = true;
   models.push_back({"mixtral_softmax_after_selection", after});
+  ModelConfig yarn = tiny_qwen3();
+  yarn.rope_scaling = {.kind = RopeKind::yarn, .factor = 4.0F, .original_context = 32};
+  models.push_back({"qwen3_yarn", yarn});
+  ModelConfig linear = tiny_llama();
+  linear.rope_scaling = {.kind = RopeKind::linear, .factor = 2.5F};
+  models.push_back({"llama_linear", linear});
+  models.push_back({"deepseek_v2", tiny_deepseek_v2_lite()});
+  ModelConfig ungrouped = tiny_deepseek_v3();
+  ungrouped.moe->router.groups = 1;
+  ungrouped.moe->router.groups_per_token = 1;
+  ungrouped.extra_layers = 0;
+  models.push_back({"deepseek_v3_without_groups", ungrouped});
   return models;
 }
 

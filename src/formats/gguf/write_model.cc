@@ -11,6 +11,7 @@
 #include "formats/gguf/architecture.h"
 #include "formats/gguf/gguf_model.h"
 #include "formats/gguf/model_parts.h"
+#include "formats/gguf/rope_keys.h"
 #include "formats/gguf/tensor_converter.h"
 #include "formats/json.h"
 
@@ -34,12 +35,14 @@ constexpr std::array kFileTypes = {
     FileType{DType::mxfp4, 38},
 };
 
-// A tensor of the file: one weight, or all experts of a layer one behind the other.
+// A tensor of the file: one weight, or all experts of a layer one behind the other, or values of
+// ours.
 struct Tensor {
   std::string name;
-  std::vector<std::int64_t> shape;  // outermost first
-  std::vector<std::uint64_t> dims;
-  std::vector<GgufPart> parts;
+  std::vector<std::int64_t> shape{};  // outermost first
+  std::vector<std::uint64_t> dims{};
+  std::vector<GgufPart> parts{};
+  std::vector<float> values{};
   DType dtype = DType::f32;
 
   std::uint64_t bytes() const {
@@ -86,15 +89,14 @@ class ModelWriter {
       if (!part.is_expert() || !merges()) {
         Tensor tensor{.name = part.is_expert() ? part.own_tensor() : part.tensor,
                       .shape = part.shape,
-                      .dims = part.dims(),
-                      .parts = {}};
+                      .dims = part.dims()};
         tensor.parts.push_back(std::move(part));
         tensors_.push_back(std::move(tensor));
         continue;
       }
       const auto [it, first] = merged.emplace(part.tensor, tensors_.size());
       if (first) {
-        Tensor tensor{.name = part.tensor, .shape = part.shape, .dims = part.dims(), .parts = {}};
+        Tensor tensor{.name = part.tensor, .shape = part.shape, .dims = part.dims()};
         const int experts = config_.moe->router.experts;
         tensor.shape.insert(tensor.shape.begin(), experts);
         tensor.dims.push_back(static_cast<std::uint64_t>(experts));
@@ -103,6 +105,11 @@ class ModelWriter {
       tensors_[it->second].parts.push_back(std::move(part));
     }
     for (Tensor& tensor : tensors_) tensor.dtype = type_of(tensor);
+    if (architecture_ == nullptr) return;
+    Tensor factors{.name = kRopeFactors, .values = gguf_rope_factors(config_)};
+    if (factors.values.empty()) return;
+    factors.dims = {factors.values.size()};
+    tensors_.push_back(std::move(factors));
   }
 
   DType type_of(const Tensor& tensor) const {
@@ -145,6 +152,7 @@ class ModelWriter {
   }
 
   void append(AtomicFile& file, const Tensor& tensor) {
+    file.append(std::as_bytes(std::span(tensor.values)));
     for (const GgufPart& part : tensor.parts) {
       std::vector<float> importance;
       if (is_quantised(tensor.dtype) && options_.importance) {

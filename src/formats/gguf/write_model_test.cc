@@ -88,6 +88,41 @@ TEST(WriteGguf, NamesAndDimensionsOthersRead) {
   EXPECT_EQ(gguf.tensors().size(), expected.size() + 9);  // the second layer's attention
 }
 
+TEST(WriteGguf, DeepseekAsOthersReadIt) {
+  GgufModel model(tiny_deepseek_v3());
+  const GgufReader gguf(model.fs, kFile);
+  const GgufMetadata& m = gguf.metadata();
+  EXPECT_EQ(m.text("general.architecture"), "deepseek2");
+  for (const auto& [key, value] :
+       {std::pair("attention.q_lora_rank", 14), std::pair("attention.kv_lora_rank", 20),
+        std::pair("attention.key_length", 20), std::pair("attention.value_length", 10),
+        std::pair("rope.dimension_count", 8), std::pair("leading_dense_block_count", 1),
+        std::pair("expert_feed_forward_length", 24), std::pair("expert_shared_count", 1),
+        std::pair("expert_gating_func", 2), std::pair("expert_group_count", 4),
+        std::pair("expert_group_used_count", 2)}) {
+    EXPECT_EQ(m.integer(std::string("deepseek2.") + key, 0, 100), value) << key;
+  }
+  EXPECT_EQ(m.number("deepseek2.expert_weights_scale", 0, 10), 2.5);
+  EXPECT_TRUE(m.boolean("deepseek2.expert_weights_norm"));
+  const std::map<std::string, Dims> expected = {
+      {"blk.0.attn_q_a.weight", {32, 14}},       {"blk.0.attn_q_a_norm.weight", {14}},
+      {"blk.0.attn_q_b.weight", {14, 80}},       {"blk.0.attn_kv_a_mqa.weight", {32, 28}},
+      {"blk.0.attn_kv_a_norm.weight", {20}},     {"blk.0.attn_kv_b.weight", {20, 88}},
+      {"blk.0.attn_output.weight", {40, 32}},    {"blk.1.exp_probs_b.bias", {8}},
+      {"blk.1.ffn_down_shexp.weight", {24, 32}},
+  };
+  for (const auto& [name, dims] : expected) {
+    ASSERT_NE(gguf.find(name), nullptr) << name;
+    EXPECT_EQ(gguf.find(name)->dims, dims) << name;
+  }
+  GgufModel lite(tiny_deepseek_v2_lite());
+  EXPECT_FLOAT_EQ(
+      static_cast<float>(GgufReader(lite.fs, kFile)
+                             .metadata()
+                             .number("deepseek2.rope.scaling.yarn_log_multiplier", 0, 1)),
+      0.0707F);
+}
+
 TEST(WriteGguf, LlamaHasRotaryPairsSideBySide) {
   GgufModel model(tiny_llama());
   const GgufReader gguf(model.fs, kFile);
@@ -161,7 +196,9 @@ TEST(WriteGguf, PackedExpertsLieTogether) {
 }
 
 TEST(WriteGguf, WhatNoArchitectureSaysIsOurs) {
-  for (const ModelConfig& config : {tiny_switchyard(), tiny_duo(), tiny_recurrent()}) {
+  for (const ModelConfig& config :
+       {tiny_switchyard(), tiny_duo(), tiny_recurrent(), tiny_windowed(), tiny_yarn(),
+        tiny_deepseek_v2(), tiny_deepseek_v2_groups(), tiny_latent()}) {
     GgufModel model(config);
     const GgufReader gguf(model.fs, kFile);
     EXPECT_EQ(gguf.metadata().text("general.architecture"), "switchyard");
