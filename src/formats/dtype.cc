@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/checked_math.h"
+#include "formats/quant/quant.h"
 #include "kernels/blocks.h"
 
 namespace switchyard {
@@ -134,6 +135,10 @@ bool is_floating(DType dtype) {
 }
 
 void convert_to_f32(DType dtype, std::span<const std::byte> bytes, std::span<float> out) {
+  if (is_quantised(dtype)) {
+    quant::decode_rows(dtype, bytes, out);
+    return;
+  }
   SWITCHYARD_CHECK(is_floating(dtype));
   SWITCHYARD_CHECK(bytes.size() == out.size() * dtype_size(dtype));
   if (out.empty()) return;

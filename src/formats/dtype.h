@@ -18,7 +18,8 @@ std::uint16_t f32_to_bf16(float value);
 
 bool is_floating(DType dtype);
 
-// `bytes` holds out.size() elements of floating type `dtype`. f64 is rounded to nearest.
+// `bytes` holds out.size() elements of floating or quantised type `dtype`, whole blocks. f64 is
+// rounded to nearest; quantised values are those that the format defines (quant/quant.h).
 void convert_to_f32(DType dtype, std::span<const std::byte> bytes, std::span<float> out);
 
 }  // namespace switchyard

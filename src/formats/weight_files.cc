@@ -75,10 +75,10 @@ void WeightFiles::read(const TensorInfo& tensor, std::span<std::byte> out) const
 std::vector<float> WeightFiles::read_f32(std::string_view name,
                                          std::span<const std::int64_t> shape) const {
   const TensorInfo& tensor = find(name, shape);
-  if (!is_floating(tensor.dtype)) {
+  if (!is_floating(tensor.dtype) && !is_quantised(tensor.dtype)) {
     throw Error({.what = "the dtype is " + std::string(dtype_name(tensor.dtype)),
                  .where = paths_[tensor.file] + ": tensor " + shown(name),
-                 .expected = "F32, F16, BF16 or F64",
+                 .expected = "F32, F16, BF16, F64 or a quantised type",
                  .fix = "convert the model to one of these types"});
   }
   std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
