@@ -1,4 +1,5 @@
-// Text to token ids and back, from a Hugging Face tokenizer.json.
+// Text to token ids and back, from a Hugging Face tokenizer.json, a SentencePiece tokenizer.model
+// or the metadata of a GGUF file.
 //
 // Two styles: byte-level BPE (GPT-2, GPT-NeoX, OLMoE, Qwen, Llama 3) and SentencePiece-style BPE
 // with byte fallback (Llama 2, Mixtral). Special and added tokens, NFC/NFKC where the file asks for
@@ -36,12 +37,34 @@ struct DecodeOptions {
   bool skip_special_tokens = false;
 };
 
+// What a GGUF file says of its tokenizer: the keys tokenizer.ggml.*, in the order of the file and
+// unchecked.
+struct GgufVocabulary {
+  std::string model = {};                     // "gpt2": byte-level BPE; "llama": SentencePiece BPE
+  std::string pre = {};                       // how "gpt2" cuts texts; empty: the file does not say
+  std::vector<std::string> tokens = {};       // by id
+  std::vector<float> scores = {};             // by id, or empty
+  std::vector<std::int32_t> types = {};       // by id, or empty; 1 normal, 2 unknown, 3 control, 4
+                                              // user-defined, 5 unused, 6 byte
+  std::vector<std::string> merges = {};       // "a b", best first
+  std::optional<std::int32_t> bos = {};       // bos_token_id
+  std::optional<std::int32_t> eos = {};       // eos_token_id
+  std::optional<std::int32_t> unknown = {};   // unknown_token_id
+  std::optional<bool> add_bos = {};           // add_bos_token
+  std::optional<bool> add_eos = {};           // add_eos_token
+  std::optional<bool> add_space_prefix = {};  // "llama" only
+};
+
 class Tokenizer {
  public:
-  // `path`: a tokenizer.json, or a directory that holds one or GPT-2's pair encoder.json and
-  // vocab.bpe. Throws Error for what is damaged or asks for something not supported; what is:
+  // `path`: a tokenizer.json or tokenizer.model, or a directory. In a directory the first of these
+  // counts: tokenizer.json; tokenizer.model; encoder.json with vocab.bpe; vocab.json with
+  // merges.txt. Beside a tokenizer.model, added_tokens.json and tokenizer_config.json are read too.
+  // Throws Error for what is damaged or asks for something not supported; what is:
   // docs/formats/tokenizer.md.
   static Tokenizer load(FileSystem& fs, const std::string& path);
+  // Throws Error naming `where`, the file, and the key of what is damaged or not supported.
+  static Tokenizer from_gguf(const GgufVocabulary& vocabulary, const std::string& where);
   static Tokenizer from_json(const nlohmann::json& json, const std::string& where);
 
   Tokenizer(Tokenizer&&) noexcept;

@@ -27,6 +27,8 @@ constexpr std::array kFormats = {
     Format{"gzip", gzip_seeds, read_gzip},
     Format{"tokenizer_file", tokenizer_file_seeds, read_tokenizer_file},
     Format{"tokenizer_text", tokenizer_text_seeds, read_tokenizer_text},
+    Format{"tokenizer_model", tokenizer_model_seeds, read_tokenizer_model},
+    Format{"tokenizer_gguf", tokenizer_gguf_seeds, read_tokenizer_gguf},
     Format{"expert_pack", expert_pack_seeds, read_expert_pack},
     Format{"recipe", recipe_seeds, read_recipe},
 };

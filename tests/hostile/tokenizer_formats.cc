@@ -1,10 +1,15 @@
 // Tokenizers: the file, and any text through a good one.
+#include <algorithm>
+#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "switchyard/tokenizer.h"
 
 #include "base/check.h"
 #include "formats/json.h"
+#include "formats/tokenizer/byte_alphabet.h"
+#include "formats/tokenizer/test_sentencepiece.h"
+#include "formats/utf8.h"
 #include "hostile/formats.h"
 #include "support/memory_file_system.h"
 
@@ -77,6 +82,61 @@ void check_stream(const Tokenizer& tokenizer, const std::vector<std::int32_t>& i
   SWITCHYARD_CHECK(pieces == tokenizer.decode(ids));
 }
 
+// Encodes and decodes the sample, and saves and loads the tokenizer.
+void use(const Tokenizer& tokenizer) {
+  const auto ids = tokenizer.encode(kSample);
+  for (const std::int32_t id : ids)
+    SWITCHYARD_CHECK(id >= 0 && static_cast<std::size_t>(id) < tokenizer.vocab_size());
+  check_stream(tokenizer, ids);
+  MemoryFileSystem fs;
+  tokenizer.save(fs, "tokenizer.json");
+  const Tokenizer again = Tokenizer::load(fs, "tokenizer.json");
+  SWITCHYARD_CHECK(again.vocab_size() == tokenizer.vocab_size());
+  SWITCHYARD_CHECK(again.encode(kSample) == ids);
+}
+
+// A vocabulary as lines: kind, pre-tokenizer, special ids and flags, then the tokens (type, score,
+// text), an empty line, the merges.
+GgufVocabulary vocabulary_of(std::string_view bytes) {
+  const auto line = [&] {
+    const std::size_t end = std::min(bytes.find('\n'), bytes.size());
+    const std::string_view out = bytes.substr(0, end);
+    bytes.remove_prefix(std::min(end + 1, bytes.size()));
+    return out;
+  };
+  const auto number = [](std::string_view text) {
+    int value = 0;
+    std::from_chars(text.data(), text.data() + text.size(), value);
+    return value;
+  };
+  GgufVocabulary out;
+  out.model = line();
+  out.pre = line();
+  const std::string_view ids = line();
+  if (!ids.empty()) out.bos = number(ids);
+  if (ids.ends_with('e')) out.eos = 0;
+  if (ids.ends_with('b')) out.add_bos = true;
+  while (!bytes.empty()) {
+    const std::string_view token = line();
+    if (token.empty()) break;
+    out.types.push_back(token.front() - '0');
+    out.scores.push_back(static_cast<float>(-number(token.substr(1))));
+    out.tokens.emplace_back(token.substr(std::min(token.find(' ') + 1, token.size())));
+  }
+  while (!bytes.empty()) out.merges.emplace_back(line());
+  return out;
+}
+
+std::string lines_of(const GgufVocabulary& vocabulary) {
+  std::string out = vocabulary.model + "\n" + vocabulary.pre + "\n1e\n";
+  for (std::size_t i = 0; i < vocabulary.tokens.size(); ++i) {
+    out += std::to_string(vocabulary.types[i]) + std::to_string(i) + " " + vocabulary.tokens[i];
+    out += '\n';
+  }
+  for (const std::string& merge : vocabulary.merges) out += "\n" + merge;
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> tokenizer_file_seeds() {
@@ -88,15 +148,43 @@ std::vector<std::string> tokenizer_file_seeds() {
 void read_tokenizer_file(std::string_view bytes) {
   const Tokenizer tokenizer =
       Tokenizer::from_json(parse_json(bytes, "tokenizer.json"), "tokenizer.json");
-  const auto ids = tokenizer.encode(kSample);
-  for (const std::int32_t id : ids)
-    SWITCHYARD_CHECK(id >= 0 && static_cast<std::size_t>(id) < tokenizer.vocab_size());
-  check_stream(tokenizer, ids);
+  use(tokenizer);
+}
+
+std::vector<std::string> tokenizer_model_seeds() {
+  return {tokenizer::sentencepiece_model(
+      tokenizer::llama_pieces({"\u2581t", "he", "\u2581the", "\u2581", "t", "h", "e", "l", "o"}))};
+}
+
+void read_tokenizer_model(std::string_view bytes) {
   MemoryFileSystem fs;
-  tokenizer.save(fs, "tokenizer.json");
-  const Tokenizer again = Tokenizer::load(fs, "tokenizer.json");
-  SWITCHYARD_CHECK(again.vocab_size() == tokenizer.vocab_size());
-  SWITCHYARD_CHECK(again.encode(kSample) == ids);
+  fs.put("tokenizer.model", std::string(bytes));
+  use(Tokenizer::load(fs, "tokenizer.model"));
+}
+
+std::vector<std::string> tokenizer_gguf_seeds() {
+  GgufVocabulary scored{.model = "llama"};
+  GgufVocabulary merged{.model = "gpt2", .pre = "llama-bpe"};
+  for (const auto& piece : tokenizer::llama_pieces({"\u2581", "t", "\u2581t"})) {
+    scored.tokens.push_back(piece.text);
+    scored.types.push_back(static_cast<std::int32_t>(piece.type));
+  }
+  for (const unsigned char c : kSample) {
+    std::string text;
+    append_utf8(text, tokenizer::kByteAlphabet[c]);
+    if (std::find(merged.tokens.begin(), merged.tokens.end(), text) == merged.tokens.end()) {
+      merged.tokens.push_back(text);
+    }
+  }
+  merged.tokens.insert(merged.tokens.end(), {"th", "the", "<|endoftext|>"});
+  merged.types.assign(merged.tokens.size(), 1);
+  merged.types.back() = 3;
+  merged.merges = {"t h", "th e"};
+  return {lines_of(scored), lines_of(merged)};
+}
+
+void read_tokenizer_gguf(std::string_view bytes) {
+  use(Tokenizer::from_gguf(vocabulary_of(bytes), "model.gguf"));
 }
 
 std::vector<std::string> tokenizer_text_seeds() {

@@ -6,6 +6,7 @@
 
 #include "formats/json.h"
 #include "formats/tokenizer/parts.h"
+#include "formats/tokenizer/sentencepiece.h"
 
 namespace switchyard {
 namespace {
@@ -21,12 +22,28 @@ std::string in_directory(const std::string& directory, const std::string& name) 
   return directory.ends_with('/') ? directory + name : directory + "/" + name;
 }
 
+// A tokenizer.model with what lies beside it.
+std::unique_ptr<const tokenizer::Parts> load_sentencepiece(FileSystem& fs,
+                                                           const std::string& path) {
+  const std::string directory = path.substr(0, path.rfind('/') + 1);  // with its '/', or empty
+  nlohmann::json file = tokenizer::from_scored_pieces(
+      tokenizer::read_sentencepiece(read_file(fs, path, kMaxFileBytes), path), path);
+  if (const std::string added = directory + "added_tokens.json"; fs.exists(added)) {
+    tokenizer::apply_added_tokens(file, parse_file(fs, added), added);
+  }
+  if (const std::string config = directory + "tokenizer_config.json"; fs.exists(config)) {
+    tokenizer::apply_tokenizer_config(file, parse_file(fs, config), config);
+  }
+  return tokenizer::build_parts(file, path);
+}
+
 std::unique_ptr<const tokenizer::Parts> load_directory(FileSystem& fs,
                                                        const std::string& directory) {
   const auto at = [&](const std::string& name) { return in_directory(directory, name); };
   if (fs.exists(at("tokenizer.json"))) {
     return tokenizer::build_parts(parse_file(fs, at("tokenizer.json")), at("tokenizer.json"));
   }
+  if (fs.exists(at("tokenizer.model"))) return load_sentencepiece(fs, at("tokenizer.model"));
   for (const auto& [vocabulary, merges] :
        {std::pair("encoder.json", "vocab.bpe"), std::pair("vocab.json", "merges.txt")}) {
     if (!fs.exists(at(vocabulary)) || !fs.exists(at(merges))) continue;
@@ -38,7 +55,9 @@ std::unique_ptr<const tokenizer::Parts> load_directory(FileSystem& fs,
   throw Error(
       {.what = "the directory holds no tokenizer",
        .where = directory,
-       .expected = "tokenizer.json, or encoder.json with vocab.bpe, or vocab.json with merges.txt",
+       .expected =
+           "tokenizer.json, tokenizer.model, encoder.json with vocab.bpe, or vocab.json with "
+           "merges.txt",
        .fix = "copy the tokenizer.json of the model there"});
 }
 
@@ -51,6 +70,7 @@ Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::load(FileSystem& fs, const std::string& path) {
   if (fs.is_directory(path)) return Tokenizer(load_directory(fs, path));
+  if (path.ends_with(".model")) return Tokenizer(load_sentencepiece(fs, path));
   return from_json(parse_file(fs, path), path);
 }
 
