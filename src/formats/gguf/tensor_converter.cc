@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "formats/dtype.h"
 #include "formats/json.h"
+#include "formats/quant/quant.h"
 
 namespace switchyard {
 namespace {
@@ -22,11 +23,13 @@ std::string place(const WeightFiles& weights, const TensorInfo& tensor) {
   return weights.files()[tensor.file] + ": tensor " + shown(tensor.name);
 }
 
-void decode_rows(DType from, std::span<const std::byte> bytes, std::span<float> out) {
-  convert_to_f32(from, bytes, out);
-}
-
-void encode_rows(DType to, std::span<const float> values, std::span<std::byte> out) {
+// Rows of `columns` values.
+void encode_rows(DType to, std::span<const float> values, std::size_t columns,
+                 std::span<const float> importance, std::span<std::byte> out) {
+  if (is_quantised(to)) {
+    quant::encode_rows(to, values, columns, importance, out);
+    return;
+  }
   if (to == DType::f32) {
     std::memcpy(out.data(), values.data(), out.size());
     return;
@@ -37,10 +40,8 @@ void encode_rows(DType to, std::span<const float> values, std::span<std::byte> o
   }
 }
 
-bool can_decode(DType dtype) { return is_floating(dtype); }
-bool can_encode(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
-}
+bool can_decode(DType dtype) { return is_floating(dtype) || is_quantised(dtype); }
+bool can_encode(DType dtype) { return can_decode(dtype) && dtype != DType::f64; }
 
 // The largest number that rounds to a finite one.
 float largest(DType to) {
@@ -70,7 +71,7 @@ void TensorConverter::append(AtomicFile& file, const TensorInfo& tensor,
     throw Error({.what = "a tensor of type " + std::string(dtype_name(tensor.dtype)) +
                          " cannot become " + std::string(dtype_name(conversion.to)),
                  .where = place(weights_, tensor),
-                 .expected = "floating types",
+                 .expected = "floating or quantised types",
                  .fix = "choose another type"});
   }
   SWITCHYARD_CHECK(!tensor.shape.empty());
@@ -129,8 +130,8 @@ void TensorConverter::convert(const TensorInfo& piece, const TensorConversion& c
   for_rows(rows, [&](std::size_t begin, std::size_t end) {
     const std::size_t count = end - begin;
     const auto values = std::span(values_).subspan(begin * columns, count * columns);
-    decode_rows(piece.dtype, std::span(stored_).subspan(begin * stored_row, count * stored_row),
-                values);
+    convert_to_f32(piece.dtype, std::span(stored_).subspan(begin * stored_row, count * stored_row),
+                   values);
     for (std::size_t i = 0; i < values.size(); ++i) {
       // Written so that a NaN fails.
       if (std::fabs(values[i]) <= most) continue;
@@ -143,7 +144,7 @@ void TensorConverter::convert(const TensorInfo& piece, const TensorConversion& c
                    .fix = finite ? "choose BF16 or F32 for this tensor"
                                  : "get the model again: it is damaged"});
     }
-    encode_rows(conversion.to, values,
+    encode_rows(conversion.to, values, columns, conversion.importance,
                 std::span(out_).subspan(begin * row_bytes, count * row_bytes));
   });
 }

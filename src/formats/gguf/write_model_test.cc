@@ -6,6 +6,7 @@
 
 #include "formats/dtype.h"
 #include "formats/gguf/testing_model.h"
+#include "formats/quant/quant.h"
 #include "support/errors.h"
 
 namespace switchyard {
@@ -178,6 +179,65 @@ TEST(WriteGguf, TypesAreAskedForOncePerTensor) {
                           .read_f32("model.layers.1.mlp.experts.3.up_proj.weight");
   for (std::size_t i = 0; i < stored.size(); ++i) {
     ASSERT_EQ(stored[i], bf16_to_f32(f32_to_bf16(original[i])));
+  }
+}
+
+// Wide enough for every block.
+ModelConfig wide(ModelConfig config) {
+  config.width = 256;
+  config.heads = 4;
+  config.head_dim = 64;
+  config.layers = 1;
+  config.layer_is_moe.resize(1);
+  if (config.moe) {
+    config.moe->expert.hidden = 256;
+    config.moe->router.experts = 2;
+  }
+  config.dense.hidden = config.dense.hidden > 0 ? 256 : 0;
+  return config;
+}
+
+TEST(WriteGguf, EveryQuantisedType) {
+  const std::string weight = "model.layers.0.block_sparse_moe.experts.1.w2.weight";
+  for (const quant::Format& format : quant::formats()) {
+    SCOPED_TRACE(dtype_name(format.dtype));
+    std::vector<float> importance(256);
+    for (std::size_t i = 0; i < importance.size(); ++i) importance[i] = 1.0F + float(i % 7);
+    ThreadPool pool(2);
+    GgufModel model(
+        wide(tiny_mixtral()),
+        {.type_of = [&](const std::string&, std::span<const std::int64_t>) { return format.dtype; },
+         .importance =
+             [&](const std::string& name) {
+               return name == weight ? importance : std::vector<float>();
+             },
+         .pool = &pool});
+    const GgufReader gguf(model.fs, kFile);
+    EXPECT_EQ(gguf.metadata().integer("general.quantization_version", 0, 9), 2);
+    EXPECT_EQ(gguf.find("blk.0.ffn_down_exps.weight")->type, gguf_tensor_type_id(format.dtype));
+    const ModelConfig config = model_config_from_gguf(gguf);
+    const WeightFiles weights = weights_from_gguf(gguf, config);
+    const SafetensorsReader hf(model.fs, "hf");
+    for (const char* other :
+         {weight.c_str(), "model.layers.0.self_attn.q_proj.weight", "model.embed_tokens.weight"}) {
+      const std::string name = other;
+      const auto original = hf.read_f32(name);
+      std::vector<std::byte> blocks(*dtype_bytes(format.dtype, original.size()));
+      quant::encode_rows(
+          format.dtype, original, 256,
+          name == weight ? std::span<const float>(importance) : std::span<const float>(), blocks);
+      std::vector<float> expected(original.size());
+      quant::decode_rows(format.dtype, blocks, expected);
+      EXPECT_EQ(weights.read_f32(name), expected) << name;
+    }
+    // Copied as it is, and decoded where another type is asked for.
+    write_gguf(model.fs, "copy.gguf", config, weights);
+    EXPECT_EQ(read_file(model.fs, "copy.gguf"), read_file(model.fs, kFile));
+    write_gguf(
+        model.fs, "plain.gguf", config, weights,
+        {.type_of = [](const std::string&, std::span<const std::int64_t>) { return DType::f32; }});
+    const GgufReader plain(model.fs, "plain.gguf");
+    EXPECT_EQ(weights_from_gguf(plain, config).read_f32(weight), weights.read_f32(weight));
   }
 }
 
