@@ -34,8 +34,8 @@ struct GgufWriteOptions {
   // empty for all alike. Null: all alike.
   std::function<std::vector<float>(const std::string& weight)> importance{};
   // Each expert's gate, up and down one behind the other, each at a multiple of 4096 bytes, so that
-  // an expert is one direct read. The file is still a GGUF as others read it (with the names that
-  // experts had before they were merged).
+  // an expert is one direct read. The file is still a GGUF, with the names that experts had before
+  // they were merged: not every program runs every architecture from it.
   bool packed = false;
   std::string name{};  // general.name; empty: left out
   // More keys, behind the model's own: the tokenizer's.

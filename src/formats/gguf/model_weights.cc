@@ -184,7 +184,8 @@ class WeightReader {
   }
 
   void check_unused() const {
-    for (const auto& [name, tensor] : gguf_.tensors()) {
+    for (const auto& entry : gguf_.tensors()) {
+      const std::string& name = entry.first;
       if (used_.count(name) != 0) continue;
       const bool ignored = std::any_of(kIgnored.begin(), kIgnored.end(),
                                        [&](std::string_view i) { return name.ends_with(i); });
@@ -192,7 +193,7 @@ class WeightReader {
       throw Error({.what = "the tensor has no place in a model of family " +
                            std::string(family_name(config_.family)) + " with " +
                            std::to_string(config_.layers) + " layers",
-                   .where = gguf_.place(tensor),
+                   .where = gguf_.place(entry.second),
                    .expected = "only tensors whose part in the computation is known",
                    .fix = "use a model without it"});
     }
