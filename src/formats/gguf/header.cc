@@ -4,6 +4,7 @@
 #include <bit>
 #include <limits>
 #include <set>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -126,6 +127,16 @@ void check_version(GgufCursor& cursor) {
   }
 }
 
+std::size_t take_limited_count(GgufCursor& cursor, std::uint64_t least_bytes, std::size_t limit,
+                               const std::string& what) {
+  const std::size_t count = cursor.take_count(least_bytes, what);
+  if (count > limit) {
+    cursor.fail("the file has " + std::to_string(count) + " " + what,
+                "at most " + std::to_string(limit));
+  }
+  return count;
+}
+
 std::uint64_t alignment_of(const GgufMetadata& metadata) {
   constexpr const char* kKey = "general.alignment";
   const auto alignment = metadata.integer(kKey, 1, 1 << 30, kDefaultAlignment);
@@ -242,16 +253,17 @@ GgufHeader read_gguf_header(const ReadableFile& file, const std::string& path,
   GgufCursor cursor(file, path, limit);
   check_version(cursor);
   cursor.set_subject("number of tensors");
-  const std::size_t tensors = cursor.take_count(kLeastTensor, "tensors");
+  const std::size_t tensors = take_limited_count(cursor, kLeastTensor, kMaxGgufTensors, "tensors");
   cursor.set_subject("number of keys");
-  const std::size_t keys = cursor.take_count(kLeastKey, "keys");
+  const std::size_t keys = take_limited_count(cursor, kLeastKey, kMaxGgufKeys, "keys");
 
   GgufHeader header;
   header.metadata = GgufMetadata(path);
   take_metadata(cursor, keys, header.metadata);
   const std::uint64_t alignment = alignment_of(header.metadata);
 
-  std::set<std::string, std::less<>> names;
+  header.tensors.reserve(tensors);  // names stay where they are
+  std::set<std::string_view> names;
   for (std::size_t i = 0; i < tensors; ++i) {
     cursor.set_subject("tensor " + std::to_string(i) + " of " + std::to_string(tensors));
     header.tensors.push_back(take_tensor(cursor));

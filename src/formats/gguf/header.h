@@ -1,6 +1,7 @@
 // What stands before the tensors' bytes of one GGUF file, parsed and checked.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,6 +14,9 @@ namespace switchyard {
 // Metadata and tensor list of the largest vocabularies and the most experts take 30 MB; more than
 // this is an attack or a broken file. All files of a split model together.
 inline constexpr std::uint64_t kMaxGgufHeader = 128 << 20;
+// Of one file; what is kept of each takes more memory than it takes in the file.
+inline constexpr std::size_t kMaxGgufKeys = 1 << 16;
+inline constexpr std::size_t kMaxGgufTensors = 1 << 20;
 // How deep arrays may nest.
 inline constexpr int kMaxGgufNesting = 8;
 

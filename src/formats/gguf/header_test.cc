@@ -203,6 +203,9 @@ TEST(GgufHeader, WhatMetadataMayTake) {
               HasSubstr("passes the limit for metadata and tensor list"));
   EXPECT_THAT(error_in(array(8, std::uint64_t{1} << 40)).what, HasSubstr("passes the limit"));
   EXPECT_THAT(error_in(RawFile().header(0, 1).u64(kHuge)).what, HasSubstr("passes the limit"));
+  EXPECT_EQ(error_in(RawFile().header(0, 70000)).what, "the file has 70000 keys");
+  EXPECT_EQ(error_in(RawFile().header(2000000, 0)).what, "the file has 2000000 tensors");
+  EXPECT_EQ(error_in(RawFile().header(2000000, 0)).expected, "at most 1048576");
   EXPECT_THAT(error_in(RawFile().header(std::uint64_t{1} << 40, 0)).what,
               HasSubstr("passes the limit"));
 }
