@@ -37,6 +37,8 @@ struct LayerCounts {
     if (c.qk_norm == QkNorm::full) norms += q + kv;
     if (c.qk_norm == QkNorm::per_head) norms += 2 * T(c.head_dim);
     biases = c.attention_bias ? q + 2 * kv : T(0);
+    if (c.attention_output_bias) biases += d;
+    if (c.attention_sinks) biases += T(c.heads);
     dense = ffn(d, T(c.dense.hidden), c.dense.gated);
     if (c.moe) {
       expert = ffn(d, T(c.moe->expert.hidden), c.moe->expert.gated);
@@ -50,7 +52,12 @@ struct LayerCounts {
       router = T(routing::router_width(r)) * T(routing::router_input_width(r, c.width)) + p * d;
       cell_matrices = T(routing::cell_gates(r)) * 2 * p * p;
       cell_biases = T(routing::cell_gates(r)) * 2 * p;
-      router_bias = c.moe->router.selection_bias ? T(routing::router_width(c.moe->router)) : T(0);
+      const T outputs = T(routing::router_width(c.moe->router));
+      router_bias =
+          (c.moe->router.selection_bias ? outputs : T(0)) + (c.moe->router_bias ? outputs : T(0));
+      if (c.moe->expert_bias) {
+        expert_bias = T(c.moe->expert.gated ? 2 : 1) * T(c.moe->expert.hidden) + d;
+      }
     }
   }
 
@@ -59,7 +66,7 @@ struct LayerCounts {
   // `context`: multiply-adds of scores and values for each token that attention looks at. Latent
   // attention works on the latent vectors themselves.
   T attention = 0, context = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0,
-    shared = 0, router = 0, router_bias = 0;
+    shared = 0, router = 0, router_bias = 0, expert_bias = 0;
   T cell_matrices = 0, cell_biases = 0;  // of all layers together
 };
 
@@ -151,6 +158,8 @@ void check_mla(const ModelConfig& c) {
   }
   if (c.qk_norm != QkNorm::none) fail("qk_norm", "set", "none with latent attention");
   if (c.attention_bias) fail("attention_bias", "true", "false with latent attention");
+  if (c.attention_output_bias) fail("attention_output_bias", "true", "false with latent attention");
+  if (c.attention_sinks) fail("attention_sinks", "true", "false with latent attention");
   if (c.sliding_window != 0)
     fail("sliding_window", std::to_string(c.sliding_window), "none with latent attention");
 }
@@ -213,7 +222,13 @@ void check_expert_widths(const MoeConfig& moe) {
   }
 }
 
+void check_clamped(std::string_view field, const FfnConfig& ffn) {
+  if (!ffn.clamped || (ffn.gated && ffn.activation == Activation::silu)) return;
+  fail(field, "true", "false, or a gated network with silu");
+}
+
 void check_ffn(const ModelConfig& c) {
+  check_clamped("dense.clamped", c.dense);
   const auto moe_layers = std::count(c.layer_is_moe.begin(), c.layer_is_moe.end(), true);
   if (moe_layers < c.layers) check_range("dense.hidden", c.dense.hidden, 1, 1 << 24);
   if (c.moe.has_value() != (moe_layers > 0)) {
@@ -222,6 +237,13 @@ void check_ffn(const ModelConfig& c) {
                : "no layer with experts, as the config describes none");
   }
   if (!c.moe) return;
+  check_clamped("moe.expert.clamped", c.moe->expert);
+  if (c.moe->expert_bias && (!c.moe->expert_hidden.empty() || c.moe->expert.hidden < 1)) {
+    fail("moe.expert_bias", "true", "false where experts differ in width");
+  }
+  if (c.moe->router_bias && routing::router_width(c.moe->router) == 0) {
+    fail("moe.router_bias", "true", "false, as the router has no weights");
+  }
   check_expert_widths(*c.moe);
   check_range("moe.expert.hidden", c.moe->expert.hidden, 1, 1 << 24);
   check_range("moe.router.experts", c.moe->router.experts, 1, 1 << 16);
@@ -249,7 +271,10 @@ bool same_output(routing::Config router, const FamilyTraits& t) {
 
 bool windows_fit(const ModelConfig& c, WindowRule rule) {
   if (c.sliding_window == 0) return true;
-  if (rule == WindowRule::upper_layers || rule == WindowRule::listed) return true;
+  if (rule == WindowRule::upper_layers || rule == WindowRule::listed ||
+      rule == WindowRule::alternating) {
+    return true;
+  }
   return rule != WindowRule::none &&
          std::count(c.layer_is_windowed.begin(), c.layer_is_windowed.end(), false) == 0;
 }
@@ -287,8 +312,17 @@ void check_family(const ModelConfig& c) {
                                       : "per_head");
   require(!t.bias || c.attention_bias == *t.bias, "attention_bias",
           c.attention_bias ? "true" : "false", t.bias == true ? "true" : "false");
+  const auto require_same = [&](bool value, bool expected, std::string_view field) {
+    require(value == expected, field, value ? "true" : "false", expected ? "true" : "false");
+  };
+  require_same(c.attention_output_bias, t.output_bias, "attention_output_bias");
+  require_same(c.attention_sinks, t.sinks, "attention_sinks");
+  require_same(c.dense.clamped, false, "dense.clamped");
   require(c.dense.gated && (!c.moe || c.moe->expert.gated), "gated", "false", "true");
   if (!c.moe) return;
+  require_same(c.moe->router_bias, t.router_bias, "moe.router_bias");
+  require_same(c.moe->expert_bias, t.expert_bias, "moe.expert_bias");
+  require_same(c.moe->expert.clamped, t.clamped, "moe.expert.clamped");
   require(c.moe->expert_hidden.empty(), "moe.expert_hidden", "set", "experts of one width");
   require(c.dense.hidden == 0 || c.dense.activation == c.moe->expert.activation,
           "moe.expert.activation", std::string(activation_name(c.moe->expert.activation)),
@@ -312,12 +346,14 @@ FfnConfig MoeConfig::ffn(int e) const {
 
 std::uint64_t ModelConfig::parameters() const {
   const LayerCounts<std::uint64_t> layer(*this);
-  return total(*this, layer, layer.all_experts);
+  const auto experts = static_cast<std::uint64_t>(moe ? moe->router.experts : 0);
+  return total(*this, layer, layer.all_experts + experts * layer.expert_bias);
 }
 
 std::uint64_t ModelConfig::active_parameters() const {
   const LayerCounts<std::uint64_t> layer(*this);
-  return total(*this, layer, used_experts(*this, layer));
+  const auto chosen = static_cast<std::uint64_t>(moe ? moe->router.experts_per_token : 0);
+  return total(*this, layer, used_experts(*this, layer) + chosen * layer.expert_bias);
 }
 
 std::uint64_t ModelConfig::expert_parameters() const {
@@ -372,7 +408,8 @@ void validate(const ModelConfig& config) {
   check_ffn(config);
   check_family(config);
   const LayerCounts<double> layer(config);
-  const double parameters = total(config, layer, layer.all_experts);
+  const double experts = config.moe ? config.moe->router.experts : 0;
+  const double parameters = total(config, layer, layer.all_experts + experts * layer.expert_bias);
   if (parameters > kMaxParameters) {
     fail("the number of weights", std::to_string(parameters), "at most 1e15");
   }

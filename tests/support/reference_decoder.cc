@@ -57,16 +57,27 @@ double activate(Activation activation, double x) {
 }
 
 template <class Name>
-Vector ffn(const Weights& w, const FfnConfig& config, const Name& name, const Vector& x) {
+Vector ffn(const Weights& w, const FfnConfig& config, const Name& name, const Vector& x,
+           bool bias = false) {
   Vector hidden = times(w.get(name("up")), x);
+  if (bias) add(hidden, w.get(name("up_bias")));
   if (config.gated) {
-    const Vector gate = times(w.get(name("gate")), x);
-    for (std::size_t i = 0; i < hidden.size(); ++i)
-      hidden[i] *= activate(config.activation, gate[i]);
+    Vector gate = times(w.get(name("gate")), x);
+    if (bias) add(gate, w.get(name("gate_bias")));
+    for (std::size_t i = 0; i < hidden.size(); ++i) {
+      if (config.clamped) {
+        const double g = std::min(gate[i], 7.0), u = std::max(-7.0, std::min(hidden[i], 7.0));
+        hidden[i] = (u + 1) * g / (1 + std::exp(-1.702 * g));
+      } else {
+        hidden[i] *= activate(config.activation, gate[i]);
+      }
+    }
   } else {
     for (double& h : hidden) h = activate(config.activation, h);
   }
-  return times(w.get(name("down")), hidden);
+  Vector y = times(w.get(name("down")), hidden);
+  if (bias) add(y, w.get(name("down_bias")));
+  return y;
 }
 
 Vector head_norm(const Weights& w, const ModelConfig& c, const std::string& name, const Vector& x) {
@@ -166,9 +177,9 @@ struct HeadPlace {
   std::size_t from_q, from_key, from_value, from_mixed, key_dim, value_dim;
 };
 void mix(const Vector& q, const Past& past, const HeadPlace& at, double scale, std::size_t first,
-         Vector& mixed) {
+         Vector& mixed, double sink = -INFINITY) {
   Vector weight(past.keys.size(), 0.0);
-  double sum = 0;
+  double sum = std::exp(sink);
   for (std::size_t t = first; t < weight.size(); ++t) {
     double dot = 0;
     for (std::size_t i = 0; i < at.key_dim; ++i) {
@@ -268,6 +279,7 @@ Vector attention(const Weights& w, const ModelConfig& c, int l, const Vector& x,
   past.values.push_back(v);
   const auto head_dim = static_cast<std::size_t>(c.head_dim);
   Vector mixed(q.size(), 0.0);
+  const Vector sinks = c.attention_sinks ? w.get(names.layer(l, "sinks")) : Vector{};
   const std::size_t seen = past.keys.size();
   const bool windowed = c.sliding_window > 0 && c.layer_is_windowed[static_cast<std::size_t>(l)];
   const auto window = static_cast<std::size_t>(c.sliding_window);
@@ -282,7 +294,13 @@ Vector attention(const Weights& w, const ModelConfig& c, int l, const Vector& x,
          .from_mixed = from_q,
          .key_dim = head_dim,
          .value_dim = head_dim},
-        1 / std::sqrt(static_cast<double>(head_dim)), first, mixed);
+        1 / std::sqrt(static_cast<double>(head_dim)), first, mixed,
+        c.attention_sinks ? sinks[static_cast<std::size_t>(h)] : -INFINITY);
+  }
+  if (c.attention_output_bias) {
+    Vector y = times(w.get(names.layer(l, "o")), mixed);
+    add(y, w.get(names.layer(l, "o_bias")));
+    return y;
   }
   return times(w.get(names.layer(l, "o")), mixed);
 }
@@ -316,7 +334,11 @@ Vector router_logits(const Weights& w, const ModelConfig& c, int l, const Vector
   const WeightNames names(c.family);
   const routing::Config& router = c.moe->router;
   if (routing::router_width(router) == 0) return {};
-  if (router.router_hidden == 0) return times(w.get(names.router(l)), x);
+  if (router.router_hidden == 0) {
+    Vector logits = times(w.get(names.router(l)), x);
+    if (c.moe->router_bias) add(logits, w.get(names.router_bias(l)));
+    return logits;
+  }
   Vector hidden = times(w.get(names.router_projection(l)), x);
   if (router.kind != routing::Kind::recurrent) {
     for (double& v : hidden) v = activate(Activation::gelu, v);
@@ -350,7 +372,7 @@ Vector moe(const Weights& w, const ModelConfig& c, int l, const Vector& x, std::
   Vector y(x.size(), 0.0);
   for (std::size_t a = 0; a < decision.assignments(); ++a) {
     const auto part = [&](std::string_view p) { return names.expert(l, decision.expert[a], p); };
-    add(y, ffn(w, moe.ffn(decision.expert[a]), part, x), decision.weight[a]);
+    add(y, ffn(w, moe.ffn(decision.expert[a]), part, x, moe.expert_bias), decision.weight[a]);
   }
   if (moe.shared_hidden > 0) {
     const auto part = [&](std::string_view p) { return names.shared_expert(l, p); };
