@@ -30,6 +30,7 @@ enum class Family {
   qwen3_moe,
   deepseek_v2,
   deepseek_v3,
+  gpt_oss,
   switchyard
 };
 
@@ -56,6 +57,12 @@ struct FfnConfig {
   int hidden = 0;  // F
   Activation activation = Activation::silu;
   bool gated = true;
+  // gpt-oss: with g = min(gate(x), 7) and u = up(x) within 7 of 0, down((u + 1) g sigmoid(1.702
+  // g)). Gated silu only
+  bool clamped = false;
+
+  static constexpr float kClamp = 7.0F;
+  static constexpr float kSlope = 1.702F;
 
   bool operator==(const FfnConfig&) const = default;
 };
@@ -124,6 +131,8 @@ struct MoeConfig {
   std::vector<int> expert_hidden{};
   routing::Config router;
   int shared_hidden = 0;     // width of the shared expert outside the router, 0: none
+  bool router_bias = false;  // added to the router's logits
+  bool expert_bias = false;  // on gate, up and down of every expert, not of the shared one
   bool shared_gate = false;  // the shared expert's output times sigmoid(w . x) (Qwen2-MoE)
   // Smallest K that training used, where a schedule changed it (SMoE-Dropout); 0: not known. Says
   // how far down K can be chosen at run time; no computation depends on it
@@ -151,10 +160,13 @@ struct ModelConfig {
   int sliding_window = 0;
   std::vector<bool> layer_is_windowed{};  // [L]; empty without a window
   bool tied_embeddings = false;
-  bool attention_bias = false;  // bias on q, k, v (Qwen2)
+  bool attention_bias = false;         // bias on q, k, v (Qwen2)
+  bool attention_output_bias = false;  // bias on o
+  // A learned score per head that joins every softmax and has no value (gpt-oss)
+  bool attention_sinks = false;
   QkNorm qk_norm = QkNorm::none;
   std::optional<MlaConfig> mla;  // instead of grouped queries
-  FfnConfig dense;  // layers without experts
+  FfnConfig dense;               // layers without experts
   std::optional<MoeConfig> moe;
   std::vector<bool> layer_is_moe;  // [L]
   std::vector<std::int32_t> eos;   // any of these ends a text; may be empty
@@ -172,7 +184,7 @@ struct ModelConfig {
   // The window of layer l in tokens; 0: none.
   int window(int l) const {
     return sliding_window > 0 && layer_is_windowed[static_cast<std::size_t>(l)] ? sliding_window
-                                                                                 : 0;
+                                                                                : 0;
   }
   // What scores are multiplied by before the softmax.
   float attention_scale() const;
@@ -221,17 +233,19 @@ class WeightNames {
   std::string output() const;      // [V, D], absent when tied
 
   // Parts of layer l's attention: "input_norm", "q", "k", "v", "o", "q_bias", "k_bias", "v_bias",
-  // "q_norm", "k_norm", "post_norm" (the norm before the FFN). Of latent attention: "q" or "q_a",
-  // "q_a_norm", "q_b"; "kv_a" [kv_rank + rope_dim, D], "kv_a_norm", "kv_b" [H (nope_dim + value_dim),
-  // kv_rank]; "o" [D, H value_dim].
+  // "o_bias", "sinks" [H], "q_norm", "k_norm", "post_norm" (the norm before the FFN). Of latent
+  // attention: "q" or "q_a", "q_a_norm", "q_b"; "kv_a" [kv_rank + rope_dim, D], "kv_a_norm", "kv_b"
+  // [H (nope_dim + value_dim), kv_rank]; "o" [D, H value_dim].
   std::string layer(int l, std::string_view part) const;
-  // part: "gate" (absent when not gated) [F, D], "up" [F, D], "down" [D, F].
+  // part: "gate" (absent when not gated) [F, D], "up" [F, D], "down" [D, F]; "gate_bias",
+  // "up_bias" [F], "down_bias" [D].
   std::string dense(int l, std::string_view part) const;
   std::string expert(int l, int e, std::string_view part) const;
   std::string shared_expert(int l, std::string_view part) const;
   std::string shared_gate(int l) const;  // [1, D]
   // [R, D]; behind a projection [R, p]
   std::string router(int l) const;
+  std::string router_bias(int l) const;  // [R]
   // [p, D], p = router_hidden: the first layer of an MLP router, what a recurrent cell reads
   std::string router_projection(int l) const;
   // The cell that all layers of a recurrent router share: "weight_ih" [G p, p], "weight_hh" [G p,

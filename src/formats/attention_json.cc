@@ -129,6 +129,11 @@ std::vector<bool> windowed_layers(const JsonFields& fields, const FamilyTraits& 
     return std::vector<bool>(count, true);
   }
   if (!listed.empty()) return listed;
+  if (t.window == WindowRule::alternating) {
+    std::vector<bool> even(count, false);
+    for (std::size_t l = 0; l < count; l += 2) even[l] = true;
+    return even;
+  }
   if (t.window != WindowRule::upper_layers) {
     fields.fail("layer_types", "which layers have the window, as use_sliding_window is true",
                 "add the list, or set use_sliding_window to false");
@@ -143,6 +148,7 @@ std::vector<bool> windowed_layers(const JsonFields& fields, const FamilyTraits& 
 
 void read_rope(const JsonFields& fields, const FamilyTraits& t, ModelConfig& config) {
   double theta = fields.number("rope_theta", 1e-3, 1e18, t.rope_theta);
+  if (t.rope_scaling != nullptr) config.rope_scaling = *t.rope_scaling;
   // Where both stand, transformers takes the older name.
   for (const std::string_view name : {"rope_parameters", "rope_scaling"}) {
     const nlohmann::json* value = fields.get(name);
@@ -173,7 +179,7 @@ void write_rope(const ModelConfig& config, nlohmann::json& json) {
 void read_window(const JsonFields& fields, const nlohmann::json& json, const FamilyTraits& t,
                  ModelConfig& config) {
   const std::vector<bool> listed = listed_layers(fields, config.layers);
-  const bool on = t.window == WindowRule::every_layer ||
+  const bool on = t.window == WindowRule::every_layer || t.window == WindowRule::alternating ||
                   (t.window != WindowRule::none && fields.boolean("use_sliding_window", false));
   if (!on && any(listed)) {
     fields.fail("layer_types", "full_attention in every layer, as there is no window in use",
@@ -201,7 +207,7 @@ void write_window(const ModelConfig& config, const FamilyTraits& t, nlohmann::js
     json["sliding_window"] = nullptr;  // an absent field would mean the family's default
   }
   if (t.window == WindowRule::none || t.window == WindowRule::every_layer) return;
-  json["use_sliding_window"] = on;
+  if (t.window != WindowRule::alternating) json["use_sliding_window"] = on;
   if (!on || t.window == WindowRule::switched) return;
   std::vector<std::string_view> types;
   for (const bool windowed : config.layer_is_windowed) {

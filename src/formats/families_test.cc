@@ -68,6 +68,17 @@ json qwen3_06b() {
     "vocab_size": 151936})");
 }
 
+json gpt_oss_20b() {
+  return json::parse(
+      R"({"architectures": ["GptOssForCausalLM"], "attention_bias": true, "eos_token_id": 200002, "experts_per_token": 4,
+    "head_dim": 64, "hidden_act": "silu", "hidden_size": 2880, "initial_context_length": 4096, "intermediate_size": 2880,
+    "max_position_embeddings": 131072, "model_type": "gpt_oss", "num_attention_heads": 64, "num_experts_per_tok": 4,
+    "num_hidden_layers": 24, "num_key_value_heads": 8, "num_local_experts": 32, "rms_norm_eps": 1e-05,
+    "rope_scaling": {"beta_fast": 32.0, "beta_slow": 1.0, "factor": 32.0, "original_max_position_embeddings": 4096,
+    "rope_type": "yarn", "truncate": false}, "rope_theta": 150000, "sliding_window": 128, "swiglu_limit": 7.0,
+    "tie_word_embeddings": false, "vocab_size": 201088})");
+}
+
 TEST(FamiliesTest, CountsOfPublishedModels) {
   const ModelConfig lite = parse(deepseek_v2_lite());
   EXPECT_EQ(lite.parameters(), 15'706'484'224U);        // 15.7 B
@@ -83,6 +94,34 @@ TEST(FamiliesTest, CountsOfPublishedModels) {
   EXPECT_EQ(q3.qk_norm, QkNorm::per_head);
   EXPECT_EQ(q3.head_dim, 128);
   EXPECT_FALSE(q3.attention_bias);
+}
+
+TEST(FamiliesTest, ReadsGptOss) {
+  const ModelConfig c = parse(gpt_oss_20b());
+  EXPECT_EQ(c.parameters(), 20'914'757'184U);        // 20.9 B
+  EXPECT_EQ(c.active_parameters(), 4'187'440'704U);  // 3.6 B and the embedding's 0.6
+  json larger = gpt_oss_20b();
+  larger["num_hidden_layers"] = 36;
+  larger["num_local_experts"] = 128;
+  EXPECT_EQ(parse(larger).parameters(), 116'829'156'672U);  // 117 B
+  EXPECT_TRUE(c.attention_sinks && c.attention_bias && c.attention_output_bias);
+  EXPECT_TRUE(c.moe->router_bias && c.moe->expert_bias && c.moe->expert.clamped);
+  EXPECT_EQ(c.window(0), 128);
+  EXPECT_EQ(c.window(1), 0);
+  EXPECT_FALSE(c.rope_scaling.truncate);
+  json config = gpt_oss_20b();
+  config.erase("rope_scaling");  // the class has the same scaling as its default
+  EXPECT_EQ(parse(config), c);
+  const auto with = [](const char* field, const json& value) {
+    json changed = gpt_oss_20b();
+    changed[field] = value;
+    return error_of([&] { parse(changed); }).what;
+  };
+  EXPECT_THAT(with("swiglu_limit", 6.0), HasSubstr("'swiglu_limit'"));
+  EXPECT_THAT(with("attention_bias", false), HasSubstr("'attention_bias'"));
+  EXPECT_THAT(with("quantization_config", {{"quant_method", "mxfp4"}}),
+              HasSubstr("'quantization_config'"));
+  EXPECT_THAT(with("hidden_act", "relu"), HasSubstr("clamped"));
 }
 
 TEST(FamiliesTest, ReadsLatentAttention) {

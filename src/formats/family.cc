@@ -9,9 +9,9 @@
 namespace switchyard {
 namespace {
 
-constexpr std::array kFamilies = {&kLlama,      &kMistral,    &kQwen2,     &kQwen3,
-                                  &kMixtral,    &kOlmoe,      &kQwen2Moe,  &kQwen3Moe,
-                                  &kDeepseekV2, &kDeepseekV3, &kSwitchyard};
+constexpr std::array kFamilies = {&kLlama,      &kMistral,    &kQwen2,    &kQwen3,
+                                  &kMixtral,    &kOlmoe,      &kQwen2Moe, &kQwen3Moe,
+                                  &kDeepseekV2, &kDeepseekV3, &kGptOss,   &kSwitchyard};
 
 struct ActivationName {
   std::string_view name;

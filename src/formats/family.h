@@ -30,6 +30,7 @@ enum class WindowRule {
   switched,      // every layer, if use_sliding_window
   upper_layers,  // if use_sliding_window: those in layer_types, else from max_window_layers on
   listed,        // if use_sliding_window: those in layer_types
+  alternating,   // those in layer_types, else every other one from the first on
 };
 
 // How a family's own fields describe its router.
@@ -72,13 +73,19 @@ struct FamilyTraits {
   int experts = 0, experts_per_token = 0, expert_hidden = 0;
   int shared_hidden = 0;   // above 0: a gated shared expert, shared_expert_intermediate_size wide
   int shared_experts = 0;  // above 0: an ungated one, n_shared_experts times an expert's width
+  std::string_view router_name = "gate";
   std::string_view shared_name = "shared_expert.";
   const RouterFields* router = nullptr;
   int leading_dense = 0;  // first_k_dense_replace; leading_moe only
 
+  // The blocks of gpt-oss: biases everywhere, attention sinks, clamped networks.
+  bool output_bias = false, sinks = false, router_bias = false, expert_bias = false,
+       clamped = false;
+
   WindowRule window = WindowRule::none;
-  std::string_view extra_layers_field = "";  // how many layers stand behind the last, unused
-  const MlaConfig* mla = nullptr;            // latent attention, with these defaults
+  const RopeScaling* rope_scaling = nullptr;  // where the file says nothing
+  std::string_view extra_layers_field = "";   // how many layers stand behind the last, unused
+  const MlaConfig* mla = nullptr;             // latent attention, with these defaults
 };
 
 // The visible table.

@@ -6,8 +6,7 @@
 
 #include "switchyard/error.h"
 
-#include "formats/family.h"
-#include "formats/rope_scaling.h"
+#include "formats/model_config_check.h"
 #include "routing/recurrent.h"
 
 namespace switchyard {
@@ -37,6 +36,8 @@ struct LayerCounts {
     if (c.qk_norm == QkNorm::full) norms += q + kv;
     if (c.qk_norm == QkNorm::per_head) norms += 2 * T(c.head_dim);
     biases = c.attention_bias ? q + 2 * kv : T(0);
+    if (c.attention_output_bias) biases += d;
+    if (c.attention_sinks) biases += T(c.heads);
     dense = ffn(d, T(c.dense.hidden), c.dense.gated);
     if (c.moe) {
       expert = ffn(d, T(c.moe->expert.hidden), c.moe->expert.gated);
@@ -50,7 +51,12 @@ struct LayerCounts {
       router = T(routing::router_width(r)) * T(routing::router_input_width(r, c.width)) + p * d;
       cell_matrices = T(routing::cell_gates(r)) * 2 * p * p;
       cell_biases = T(routing::cell_gates(r)) * 2 * p;
-      router_bias = c.moe->router.selection_bias ? T(routing::router_width(c.moe->router)) : T(0);
+      const T outputs = T(routing::router_width(c.moe->router));
+      router_bias =
+          (c.moe->router.selection_bias ? outputs : T(0)) + (c.moe->router_bias ? outputs : T(0));
+      if (c.moe->expert_bias) {
+        expert_bias = T(c.moe->expert.gated ? 2 : 1) * T(c.moe->expert.hidden) + d;
+      }
     }
   }
 
@@ -59,7 +65,7 @@ struct LayerCounts {
   // `context`: multiply-adds of scores and values for each token that attention looks at. Latent
   // attention works on the latent vectors themselves.
   T attention = 0, context = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0,
-    shared = 0, router = 0, router_bias = 0;
+    shared = 0, router = 0, router_bias = 0, expert_bias = 0;
   T cell_matrices = 0, cell_biases = 0;  // of all layers together
 };
 
@@ -112,196 +118,6 @@ T total(const ModelConfig& c, const LayerCounts<T>& layer, T experts) {
   return sum;
 }
 
-[[noreturn]] void fail(std::string_view field, const std::string& value,
-                       const std::string& expected, const std::string& fix = {}) {
-  throw Error({.what = std::string(field) + " is " + value,
-               .where = "model config",
-               .expected = expected,
-               .fix = fix});
-}
-
-void check_range(std::string_view field, std::int64_t value, std::int64_t low, std::int64_t high) {
-  if (value < low || value > high) {
-    fail(field, std::to_string(value),
-         "from " + std::to_string(low) + " to " + std::to_string(high));
-  }
-}
-
-void check_positive(std::string_view field, float value) {
-  if (!std::isfinite(value) || value <= 0)
-    fail(field, std::to_string(value), "a finite number above 0");
-}
-
-void check_mla(const ModelConfig& c) {
-  const MlaConfig& m = *c.mla;
-  check_range("mla.q_rank", m.q_rank, 0, 1 << 20);
-  check_range("mla.kv_rank", m.kv_rank, 1, 1 << 20);
-  check_range("mla.nope_dim", m.nope_dim, 1, 1 << 13);
-  check_range("mla.rope_dim", m.rope_dim, 2, 1 << 13);
-  check_range("mla.value_dim", m.value_dim, 1, 1 << 14);
-  if (m.rope_dim % 2 != 0)
-    fail("mla.rope_dim", std::to_string(m.rope_dim), "an even number, as RoPE turns pairs");
-  if (c.head_dim != m.nope_dim + m.rope_dim) {
-    fail("head_dim", std::to_string(c.head_dim),
-         std::to_string(m.nope_dim + m.rope_dim) + ", mla.nope_dim and mla.rope_dim together");
-  }
-  if (c.kv_heads != c.heads) {
-    fail("kv_heads", std::to_string(c.kv_heads),
-         std::to_string(c.heads) + " with latent attention, which gives every head its own key");
-  }
-  if (c.qk_norm != QkNorm::none) fail("qk_norm", "set", "none with latent attention");
-  if (c.attention_bias) fail("attention_bias", "true", "false with latent attention");
-  if (c.sliding_window != 0)
-    fail("sliding_window", std::to_string(c.sliding_window), "none with latent attention");
-}
-
-void check_window(const ModelConfig& c) {
-  check_range("sliding_window", c.sliding_window, 0, 1 << 30);
-  const auto windowed = std::count(c.layer_is_windowed.begin(), c.layer_is_windowed.end(), true);
-  const std::size_t entries = c.sliding_window > 0 ? static_cast<std::size_t>(c.layers) : 0;
-  if (c.layer_is_windowed.size() != entries || (windowed > 0) != (c.sliding_window > 0)) {
-    fail("layer_is_windowed",
-         "true for " + std::to_string(windowed) + " of " +
-             std::to_string(c.layer_is_windowed.size()) + " layers",
-         c.sliding_window > 0 ? "one entry for each of the " + std::to_string(c.layers) +
-                                    " layers, at least one of them true"
-                              : "no entries without a sliding_window");
-  }
-}
-
-void check_sizes(const ModelConfig& c) {
-  check_range("vocab", c.vocab, 1, 1 << 28);
-  check_range("width", c.width, 1, 1 << 20);
-  check_range("layers", c.layers, 1, 1 << 14);
-  check_range("heads", c.heads, 1, 1 << 14);
-  check_range("kv_heads", c.kv_heads, 1, c.heads);
-  if (c.heads % c.kv_heads != 0) {
-    fail("kv_heads", std::to_string(c.kv_heads),
-         "a divisor of the " + std::to_string(c.heads) + " heads");
-  }
-  check_range("head_dim", c.head_dim, 2, 1 << 14);
-  if (c.mla) {
-    check_mla(c);
-  } else if (c.head_dim % 2 != 0) {
-    fail("head_dim", std::to_string(c.head_dim), "an even number, as RoPE turns pairs");
-  }
-  check_range("context", c.context, 1, 1 << 30);
-  check_positive("norm_epsilon", c.norm_epsilon);
-  check_positive("rope_theta", c.rope_theta);
-  validate_rope_scaling(c.rope_scaling, c.rope_theta);
-  check_window(c);
-  check_range("extra_layers", c.extra_layers, 0, 1 << 10);
-  if (c.layer_is_moe.size() != static_cast<std::size_t>(c.layers)) {
-    fail("layer_is_moe", "of length " + std::to_string(c.layer_is_moe.size()),
-         "one entry for each of the " + std::to_string(c.layers) + " layers");
-  }
-  for (const std::int32_t id : c.eos) check_range("eos", id, 0, INT32_MAX);
-  if (c.bos) check_range("bos", *c.bos, 0, INT32_MAX);
-}
-
-void check_expert_widths(const MoeConfig& moe) {
-  if (moe.expert_hidden.empty()) return;
-  if (moe.expert_hidden.size() != static_cast<std::size_t>(moe.router.experts)) {
-    fail("moe.expert_hidden", std::to_string(moe.expert_hidden.size()) + " widths",
-         std::to_string(moe.router.experts) + ", one an expert, or none");
-  }
-  for (const int hidden : moe.expert_hidden) check_range("moe.expert_hidden", hidden, 1, 1 << 24);
-  const int largest = *std::max_element(moe.expert_hidden.begin(), moe.expert_hidden.end());
-  if (moe.expert.hidden != largest) {
-    fail("moe.expert.hidden", std::to_string(moe.expert.hidden),
-         std::to_string(largest) + ", the largest of moe.expert_hidden");
-  }
-}
-
-void check_ffn(const ModelConfig& c) {
-  const auto moe_layers = std::count(c.layer_is_moe.begin(), c.layer_is_moe.end(), true);
-  if (moe_layers < c.layers) check_range("dense.hidden", c.dense.hidden, 1, 1 << 24);
-  if (c.moe.has_value() != (moe_layers > 0)) {
-    fail("layer_is_moe", "true for " + std::to_string(moe_layers) + " layers",
-         c.moe ? "at least one layer with experts"
-               : "no layer with experts, as the config describes none");
-  }
-  if (!c.moe) return;
-  check_expert_widths(*c.moe);
-  check_range("moe.expert.hidden", c.moe->expert.hidden, 1, 1 << 24);
-  check_range("moe.router.experts", c.moe->router.experts, 1, 1 << 16);
-  check_range("moe.shared_hidden", c.moe->shared_hidden, 0, 1 << 24);
-  if (c.moe->shared_gate && c.moe->shared_hidden == 0) {
-    fail("moe.shared_gate", "true", "false, as there is no shared expert");
-  }
-  routing::validate(c.moe->router);
-}
-
-// Whether the family's own fields describe this router, up to what does not change the output of
-// the model.
-bool same_output(routing::Config router, const FamilyTraits& t) {
-  routing::Config said = t.router->nearest(router);
-  if (router.score == routing::Score::softmax && router.softmax_after_selection) {
-    // Softmax over the chosen logits is softmax over all of them, divided by the chosen ones' sum.
-    router.softmax_after_selection = false;
-    router.renormalize = true;
-  }
-  said.losses = router.losses;
-  said.frozen = router.frozen;
-  said.seed = router.seed;
-  return router == said;
-}
-
-bool windows_fit(const ModelConfig& c, WindowRule rule) {
-  if (c.sliding_window == 0) return true;
-  if (rule == WindowRule::upper_layers || rule == WindowRule::listed) return true;
-  return rule != WindowRule::none &&
-         std::count(c.layer_is_windowed.begin(), c.layer_is_windowed.end(), false) == 0;
-}
-
-bool shared_fits(const MoeConfig& moe, const FamilyTraits& t) {
-  if (t.shared_hidden > 0) return moe.shared_hidden > 0 && moe.shared_gate;
-  if (t.shared_experts > 0) return moe.shared_hidden % moe.expert.hidden == 0 && !moe.shared_gate;
-  return moe.shared_hidden == 0;
-}
-
-void check_family(const ModelConfig& c) {
-  if (c.family == Family::switchyard) return;
-  const FamilyTraits& t = traits(c.family);
-  const std::string name(t.model_type);
-  const std::string fix = "use family switchyard, which can say everything";
-  const auto require = [&](bool holds, std::string_view field, const std::string& value,
-                           const std::string& expected) {
-    if (!holds) fail(field, value, expected + " in family " + name, fix);
-  };
-  require(t.kind != FamilyKind::dense || !c.moe, "moe", "set", "no experts");
-  require(t.kind != FamilyKind::all_moe ||
-              std::count(c.layer_is_moe.begin(), c.layer_is_moe.end(), false) == 0,
-          "layer_is_moe", "false for some layers", "experts in every layer");
-  require(t.kind != FamilyKind::leading_moe || as_leading_moe(c.layer_is_moe), "layer_is_moe",
-          "irregular", "experts in every layer, or every so many layers, from one on");
-  require(c.mla.has_value() == (t.mla != nullptr), "mla", c.mla ? "set" : "not set",
-          t.mla != nullptr ? "latent attention" : "none");
-  require(windows_fit(c, t.window), "sliding_window", std::to_string(c.sliding_window),
-          t.window == WindowRule::none ? "none" : "a window in every layer, or none");
-  require(c.extra_layers == 0 || !t.extra_layers_field.empty(), "extra_layers",
-          std::to_string(c.extra_layers), "0");
-  require(c.qk_norm == t.qk_norm, "qk_norm", "another than the family's",
-          t.qk_norm == QkNorm::none   ? "none"
-          : t.qk_norm == QkNorm::full ? "full"
-                                      : "per_head");
-  require(!t.bias || c.attention_bias == *t.bias, "attention_bias",
-          c.attention_bias ? "true" : "false", t.bias == true ? "true" : "false");
-  require(c.dense.gated && (!c.moe || c.moe->expert.gated), "gated", "false", "true");
-  if (!c.moe) return;
-  require(c.moe->expert_hidden.empty(), "moe.expert_hidden", "set", "experts of one width");
-  require(c.dense.hidden == 0 || c.dense.activation == c.moe->expert.activation,
-          "moe.expert.activation", std::string(activation_name(c.moe->expert.activation)),
-          "the activation of the dense layers");
-  require(shared_fits(*c.moe, t), "moe.shared_hidden or moe.shared_gate",
-          std::to_string(c.moe->shared_hidden) + (c.moe->shared_gate ? " with a gate" : ""),
-          t.shared_hidden > 0    ? "a shared expert with a gate"
-          : t.shared_experts > 0 ? "a multiple of moe.expert.hidden, without a gate"
-                                 : "no shared expert");
-  require(same_output(c.moe->router, t), "moe.router", "more than the family's fields can say",
-          std::string(t.router->what));
-}
-
 }  // namespace
 
 FfnConfig MoeConfig::ffn(int e) const {
@@ -312,12 +128,14 @@ FfnConfig MoeConfig::ffn(int e) const {
 
 std::uint64_t ModelConfig::parameters() const {
   const LayerCounts<std::uint64_t> layer(*this);
-  return total(*this, layer, layer.all_experts);
+  const auto experts = static_cast<std::uint64_t>(moe ? moe->router.experts : 0);
+  return total(*this, layer, layer.all_experts + experts * layer.expert_bias);
 }
 
 std::uint64_t ModelConfig::active_parameters() const {
   const LayerCounts<std::uint64_t> layer(*this);
-  return total(*this, layer, used_experts(*this, layer));
+  const auto chosen = static_cast<std::uint64_t>(moe ? moe->router.experts_per_token : 0);
+  return total(*this, layer, used_experts(*this, layer) + chosen * layer.expert_bias);
 }
 
 std::uint64_t ModelConfig::expert_parameters() const {
@@ -368,13 +186,15 @@ int experts_for_flops(const ModelConfig& config, std::uint64_t budget) {
 }
 
 void validate(const ModelConfig& config) {
-  check_sizes(config);
-  check_ffn(config);
-  check_family(config);
+  check_model_config(config);
   const LayerCounts<double> layer(config);
-  const double parameters = total(config, layer, layer.all_experts);
+  const double experts = config.moe ? config.moe->router.experts : 0;
+  const double parameters = total(config, layer, layer.all_experts + experts * layer.expert_bias);
   if (parameters > kMaxParameters) {
-    fail("the number of weights", std::to_string(parameters), "at most 1e15");
+    throw Error({.what = "the number of weights is " + std::to_string(parameters),
+                 .where = "model config",
+                 .expected = "at most 1e15",
+                 .fix = {}});
   }
 }
 

@@ -66,6 +66,10 @@ void check_unsupported(const JsonFields& fields, const FamilyTraits& t) {
     fields.fail("partial_rotary_factor", "1", kUnsupported);
   if (t.attention_bias_field && fields.boolean("attention_bias", false))
     fields.fail("attention_bias", "false", kUnsupported);
+  if (t.output_bias && !fields.boolean("attention_bias", true))
+    fields.fail("attention_bias", "true in this family", kUnsupported);
+  if (t.clamped && fields.number("swiglu_limit", 0, 1e9, FfnConfig::kClamp) != FfnConfig::kClamp)
+    fields.fail("swiglu_limit", "7", kUnsupported);
 }
 
 // Layers with experts by decoder_sparse_step and mlp_only_layers.
@@ -155,7 +159,10 @@ void read_known_ffn(const JsonFields& fields, const nlohmann::json& json, const 
 
   MoeConfig moe;
   moe.expert = {.hidden = size_field(fields, t.expert_hidden_field, t.expert_hidden),
-                .activation = activation};
+                .activation = activation,
+                .clamped = t.clamped};
+  moe.router_bias = t.router_bias;
+  moe.expert_bias = t.expert_bias;
   // Transformers takes either name of the number of experts for the other.
   const std::string_view other =
       t.experts_field == "num_experts" ? "num_local_experts" : "num_experts";
@@ -184,6 +191,8 @@ void read_attention(const JsonFields& fields, const nlohmann::json& json, const 
       size_field(fields, "num_key_value_heads", as_many_as_heads ? config.heads : t.kv_heads);
   config.qk_norm = t.qk_norm;
   config.attention_bias = t.bias ? *t.bias : fields.boolean("qkv_bias", t.bias_default);
+  config.attention_output_bias = t.output_bias;
+  config.attention_sinks = t.sinks;
   if (t.mla != nullptr) {
     config.mla = read_mla(fields, json, *t.mla);
     config.head_dim = config.mla->nope_dim + config.mla->rope_dim;
@@ -324,7 +333,8 @@ nlohmann::json to_json(const ModelConfig& config, std::string_view torch_dtype) 
   }
   write_window(config, t, json);
   if (config.mla) write_mla(*config.mla, json);
-  if (t.attention_bias_field) json["attention_bias"] = false;
+  if (t.attention_bias_field || t.output_bias) json["attention_bias"] = t.output_bias;
+  if (t.clamped) json["swiglu_limit"] = FfnConfig::kClamp;
   if (!t.bias) json["qkv_bias"] = config.attention_bias;
   if (!t.extra_layers_field.empty()) json[t.extra_layers_field] = config.extra_layers;
   write_known_ffn(config, t, json);

@@ -57,16 +57,20 @@ FfnConfig read_ffn(const JsonFields& fields, std::string_view name) {
   const nlohmann::json* json = fields.get(name);
   if (json == nullptr) fields.fail(name, "an object: hidden, activation, gated");
   const JsonFields ffn(*json, fields.where() + "." + std::string(name));
-  check_known(ffn, *json, std::to_array<std::string_view>({"hidden", "activation", "gated"}));
+  check_known(ffn, *json,
+              std::to_array<std::string_view>({"hidden", "activation", "gated", "clamped"}));
   return {.hidden = static_cast<int>(ffn.integer("hidden", 0, kMaxSize)),
           .activation = activation_field(ffn, "activation"),
-          .gated = ffn.boolean("gated", true)};
+          .gated = ffn.boolean("gated", true),
+          .clamped = ffn.boolean("clamped", false)};
 }
 
 nlohmann::json ffn_json(const FfnConfig& ffn) {
-  return {{"hidden", ffn.hidden},
-          {"activation", activation_name(ffn.activation)},
-          {"gated", ffn.gated}};
+  nlohmann::json json = {{"hidden", ffn.hidden},
+                         {"activation", activation_name(ffn.activation)},
+                         {"gated", ffn.gated}};
+  if (ffn.clamped) json["clamped"] = true;
+  return json;
 }
 
 MlaConfig read_latent(const JsonFields& own, const nlohmann::json& json) {
@@ -125,6 +129,8 @@ MoeConfig read_moe(const JsonFields& own) {
   read_expert_widths(own, moe);
   moe.shared_hidden = static_cast<int>(own.integer("shared_hidden", 0, kMaxSize, 0));
   moe.shared_gate = own.boolean("shared_gate", false);
+  moe.router_bias = own.boolean("router_bias", false);
+  moe.expert_bias = own.boolean("expert_bias", false);
   const nlohmann::json* router = own.get("router");
   if (router == nullptr) own.fail("router", "the routing method and its knobs");
   moe.router = routing::config_from_json(*router, own.where() + ".router");
@@ -133,8 +139,9 @@ MoeConfig read_moe(const JsonFields& own) {
 }
 
 constexpr auto kKnown = std::to_array<std::string_view>(
-    {"attention_bias", "qk_norm", "mla", "sliding_window", "windowed_layers", "dense", "moe_layers",
-     "expert", "expert_hidden", "shared_hidden", "shared_gate", "router", kFewestExperts});
+    {"attention_bias", "attention_output_bias", "attention_sinks", "qk_norm", "mla",
+     "sliding_window", "windowed_layers", "dense", "moe_layers", "expert", "expert_hidden",
+     "shared_hidden", "shared_gate", "router_bias", "expert_bias", "router", kFewestExperts});
 
 }  // namespace
 
@@ -160,6 +167,8 @@ void read_own_section(const JsonFields& fields, ModelConfig& config) {
   const JsonFields own(*section, fields.where() + ": switchyard");
   check_known(own, *section, kKnown);
   config.attention_bias = own.boolean("attention_bias", false);
+  config.attention_output_bias = own.boolean("attention_output_bias", false);
+  config.attention_sinks = own.boolean("attention_sinks", false);
   config.qk_norm = qk_norm_field(own);
   if (const nlohmann::json* mla = own.get("mla")) {
     config.mla = read_latent(own, *mla);
@@ -179,6 +188,8 @@ nlohmann::json own_section(const ModelConfig& config) {
                         {"qk_norm", qk_norm_name(config.qk_norm)},
                         {"dense", ffn_json(config.dense)},
                         {"moe_layers", layers_where(config.layer_is_moe, true)}};
+  if (config.attention_output_bias) own["attention_output_bias"] = true;
+  if (config.attention_sinks) own["attention_sinks"] = true;
   if (config.mla) own["mla"] = latent_json(*config.mla);
   if (config.sliding_window > 0) {
     own["sliding_window"] = config.sliding_window;
@@ -189,6 +200,8 @@ nlohmann::json own_section(const ModelConfig& config) {
   if (!config.moe->expert_hidden.empty()) own["expert_hidden"] = config.moe->expert_hidden;
   own["shared_hidden"] = config.moe->shared_hidden;
   own["shared_gate"] = config.moe->shared_gate;
+  if (config.moe->router_bias) own["router_bias"] = true;
+  if (config.moe->expert_bias) own["expert_bias"] = true;
   own["router"] = routing::to_json(config.moe->router);
   if (config.moe->fewest_experts_in_training > 0) {
     own[kFewestExperts] = config.moe->fewest_experts_in_training;

@@ -72,6 +72,10 @@ class Lister {
       add(names_.layer(l, "k_bias"), {kv_});
       add(names_.layer(l, "v_bias"), {kv_});
     }
+    if (config_.attention_output_bias) add(names_.layer(l, "o_bias"), {width_});
+    if (config_.attention_sinks) {
+      add(names_.layer(l, "sinks"), {{config_.heads, "num_attention_heads"}});
+    }
     const ExpectedDimension head{config_.head_dim, "head_dim"};
     if (config_.qk_norm != QkNorm::none) {
       add(names_.layer(l, "q_norm"), {config_.qk_norm == QkNorm::full ? q_ : head});
@@ -112,6 +116,7 @@ class Lister {
     if (hidden_router.size > 0) add(names_.router_projection(l), {hidden_router, width_});
     if (outputs.size > 0)
       add(names_.router(l), {outputs, hidden_router.size > 0 ? hidden_router : width_});
+    if (moe.router_bias) add(names_.router_bias(l), {outputs});
     if (moe.router.selection_bias) add(names_.selection_bias(l), {outputs});
     for (int e = 0; e < moe.router.experts; ++e) {
       const ExpectedDimension hidden{moe.ffn(e).hidden,
@@ -119,6 +124,10 @@ class Lister {
                                          ? std::string(family_.expert_hidden_field)
                                          : "switchyard.expert_hidden[" + std::to_string(e) + "]"};
       ffn(moe.expert, hidden, [&](std::string_view part) { return names_.expert(l, e, part); });
+      if (!moe.expert_bias) continue;
+      if (moe.expert.gated) add(names_.expert(l, e, "gate_bias"), {hidden});
+      add(names_.expert(l, e, "up_bias"), {hidden});
+      add(names_.expert(l, e, "down_bias"), {width_});
     }
     if (moe.shared_hidden == 0) return;
     const ExpectedDimension shared{
@@ -197,6 +206,21 @@ void check_absent(const std::string& name, const std::string& field, const Weigh
                .fix = kFix});
 }
 
+// gpt-oss as it is published has all experts of a layer in one tensor, gates and ups in turn.
+void check_experts_apart(const ModelConfig& config, const WeightFiles& weights) {
+  for (int l = 0; l < config.layers; ++l) {
+    for (const char* name : {"gate_up_proj_blocks", "gate_up_proj"}) {
+      const std::string merged =
+          "model.layers." + std::to_string(l) + ".mlp.experts." + std::string(name);
+      if (!weights.has(merged)) continue;
+      throw Error({.what = "one tensor holds all experts of a layer",
+                   .where = weights.files()[weights.find(merged).file] + ": tensor " + merged,
+                   .expected = "a tensor for each expert and matrix",
+                   .fix = "use a GGUF file of the model"});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::int64_t> ExpectedTensor::shape() const {
@@ -210,6 +234,7 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
 }
 
 void check_weights(const ModelConfig& config, const WeightFiles& weights) {
+  if (config.moe) check_experts_apart(config, weights);
   for (const ExpectedTensor& tensor : expected_tensors(config)) check_present(tensor, weights);
   // What a config that is too small would leave out without a word.
   const WeightNames names(config.family);
@@ -221,6 +246,9 @@ void check_weights(const ModelConfig& config, const WeightFiles& weights) {
     check_absent(names.layer(0, "q_a"),
                  config.mla ? "q_lora_rank is null" : "attention is not latent", weights);
   }
+  if (!config.attention_output_bias)
+    check_absent(names.layer(0, "o_bias"), "no bias on o", weights);
+  if (!config.attention_sinks) check_absent(names.layer(0, "sinks"), "no attention sinks", weights);
   if (!config.attention_bias)
     check_absent(names.layer(0, "q_bias"), "no bias on q, k and v", weights);
   if (config.qk_norm == QkNorm::none)
@@ -236,6 +264,10 @@ void check_weights(const ModelConfig& config, const WeightFiles& weights) {
           names.expert(l, experts, "down"),
           std::string(traits(config.family).experts_field) + " is " + std::to_string(experts),
           weights);
+      if (!config.moe->router_bias)
+        check_absent(names.router_bias(l), "no bias on the router", weights);
+      if (!config.moe->expert_bias)
+        check_absent(names.expert(l, 0, "down_bias"), "no bias on experts", weights);
       if (config.moe->shared_hidden == 0)
         check_absent(names.shared_expert(l, "down"), "no shared expert", weights);
       if (!config.moe->expert.gated)

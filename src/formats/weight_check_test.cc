@@ -61,6 +61,17 @@ TEST(WeightCheckTest, LatentAttentionNamesItsFields) {
   EXPECT_THAT(error.where, HasSubstr("self_attn.q_proj.weight"));
 }
 
+TEST(WeightCheckTest, ExpertsInOneTensorAreRefusedByName) {
+  testing_support::MemoryFileSystem fs;
+  SafetensorsWriter writer;
+  writer.add("model.layers.0.mlp.experts.gate_up_proj_blocks", DType::u8, {1}, {std::byte{0}});
+  writer.commit(fs, "m.safetensors");
+  const SafetensorsReader reader(fs, "m.safetensors");
+  const auto error = error_of([&] { check_weights(testing_support::tiny_gpt_oss(), reader); });
+  EXPECT_THAT(error.what, HasSubstr("one tensor holds all experts"));
+  EXPECT_THAT(error.where, HasSubstr("layers.0.mlp.experts.gate_up_proj_blocks"));
+}
+
 // DeepSeek-V3's files go on after the last layer with one that predicts further tokens.
 TEST(WeightCheckTest, LayersBehindTheLastAreExpectedOnlyWhereTheConfigSaysSo) {
   ModelConfig written = testing_support::tiny_deepseek_v3();

@@ -25,6 +25,8 @@ constexpr std::array kLayerParts = {
     PartName{"q_bias", "self_attn.q_proj.bias"},
     PartName{"k_bias", "self_attn.k_proj.bias"},
     PartName{"v_bias", "self_attn.v_proj.bias"},
+    PartName{"o_bias", "self_attn.o_proj.bias"},
+    PartName{"sinks", "self_attn.sinks"},
     PartName{"q_norm", "self_attn.q_norm.weight"},
     PartName{"k_norm", "self_attn.k_norm.weight"},
     PartName{"q_a", "self_attn.q_a_proj.weight"},
@@ -36,16 +38,16 @@ constexpr std::array kLayerParts = {
 };
 
 constexpr std::array kProjections = {
-    PartName{"gate", "gate_proj.weight"},
-    PartName{"up", "up_proj.weight"},
-    PartName{"down", "down_proj.weight"},
+    PartName{"gate", "gate_proj.weight"}, PartName{"up", "up_proj.weight"},
+    PartName{"down", "down_proj.weight"}, PartName{"gate_bias", "gate_proj.bias"},
+    PartName{"up_bias", "up_proj.bias"},  PartName{"down_bias", "down_proj.bias"},
 };
 
 // Mixtral keeps the names of its first release: w1 is the gate, w3 goes up, w2 goes down.
 constexpr std::array kMixtralProjections = {
-    PartName{"gate", "w1.weight"},
-    PartName{"up", "w3.weight"},
-    PartName{"down", "w2.weight"},
+    PartName{"gate", "w1.weight"},  PartName{"up", "w3.weight"},
+    PartName{"down", "w2.weight"},  PartName{"gate_bias", "w1.bias"},
+    PartName{"up_bias", "w3.bias"}, PartName{"down_bias", "w2.bias"},
 };
 
 template <std::size_t n>
@@ -98,7 +100,11 @@ std::string WeightNames::shared_gate(int l) const {
 }
 
 std::string WeightNames::router(int l) const {
-  return in_layer(l, moe_block(family_)).append("gate.weight");
+  return in_layer(l, moe_block(family_)).append(traits(family_).router_name).append(".weight");
+}
+
+std::string WeightNames::router_bias(int l) const {
+  return in_layer(l, moe_block(family_)).append(traits(family_).router_name).append(".bias");
 }
 
 std::string WeightNames::router_projection(int l) const {

@@ -8,10 +8,6 @@
 namespace switchyard::runtime {
 namespace {
 
-void add_bias(std::span<float> row, std::span<const float> bias) {
-  for (std::size_t i = 0; i < bias.size(); ++i) row[i] += bias[i];
-}
-
 // Query-key norm over the whole row or over each head.
 void normalise_heads(const Model::Impl& m, std::span<float> row, std::span<const float> weight) {
   const std::size_t step = weight.size();
@@ -72,13 +68,16 @@ void attend(Run& run, int layer, std::size_t n, int kv_head, std::vector<float>&
   const std::size_t first = static_cast<std::size_t>(token.position) + 1 - seen;
   const float* keys = token.session->keys(layer, kv_head).data() + first * head_dim;
   const float* values = token.session->values(layer, kv_head).data() + first * head_dim;
-  scores.resize(seen);
+  const auto sinks = m.weights.layers[static_cast<std::size_t>(layer)].sinks;
+  scores.resize(seen + (sinks.empty() ? 0 : 1));
   for (std::size_t g = 0; g < group; ++g) {
     const std::size_t at = n * static_cast<std::size_t>(m.config.q_width()) +
                            (static_cast<std::size_t>(kv_head) * group + g) * head_dim;
     m.kernels->attention_scores(run.scratch.q.data() + at, keys, head_dim, seen, head_dim, scale,
                                 scores.data());
-    m.kernels->softmax(scores.data(), seen);
+    // A sink takes its share of the softmax and gives nothing.
+    if (!sinks.empty()) scores[seen] = sinks[static_cast<std::size_t>(kv_head) * group + g];
+    m.kernels->softmax(scores.data(), scores.size());
     m.kernels->attention_values(scores.data(), values, head_dim, seen, head_dim,
                                 run.scratch.mixed.data() + at);
   }
@@ -114,6 +113,7 @@ void run_grouped_attention(Run& run, int layer) {
     }
   });
   multiply(*m.kernels, run.threads, {w.o, s.mixed.data(), n, s.block.data()});
+  add_bias_to_rows(s.block.first(n * static_cast<std::size_t>(m.config.width)), w.o_bias);
 }
 
 }  // namespace

@@ -48,6 +48,18 @@ void visit_latent_attention(LayerWeights& layer, int l, const ModelConfig& c,
                {heads * (mla.nope_dim + mla.value_dim), mla.kv_rank});
 }
 
+void visit_expert_bias(LayerWeights& layer, int l, const ModelConfig& c, const WeightNames& names,
+                       const Visitor& visit) {
+  const FfnConfig& ffn = c.moe->expert;
+  layer.expert_bias.resize(static_cast<std::size_t>(c.moe->router.experts));
+  for (int e = 0; e < c.moe->router.experts; ++e) {
+    ExpertBias& bias = layer.expert_bias[static_cast<std::size_t>(e)];
+    if (ffn.gated) visit.vector(bias.gate, names.expert(l, e, "gate_bias"), {ffn.hidden});
+    visit.vector(bias.up, names.expert(l, e, "up_bias"), {ffn.hidden});
+    visit.vector(bias.down, names.expert(l, e, "down_bias"), {c.width});
+  }
+}
+
 void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightNames& names,
                  const Visitor& visit) {
   const std::int64_t d = c.width;
@@ -68,6 +80,8 @@ void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightN
     visit.vector(layer.k_bias, names.layer(l, "k_bias"), {kv});
     visit.vector(layer.v_bias, names.layer(l, "v_bias"), {kv});
   }
+  if (c.attention_output_bias) visit.vector(layer.o_bias, names.layer(l, "o_bias"), {d});
+  if (c.attention_sinks) visit.vector(layer.sinks, names.layer(l, "sinks"), {c.heads});
   if (c.qk_norm != QkNorm::none) {
     const bool full = c.qk_norm == QkNorm::full;
     visit.vector(layer.q_norm, names.layer(l, "q_norm"), {full ? q : c.head_dim});
@@ -89,6 +103,8 @@ void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightN
   if (moe.router.selection_bias) {
     visit.vector(layer.selection_bias, names.selection_bias(l), {router_width});
   }
+  if (moe.router_bias) visit.vector(layer.router_bias, names.router_bias(l), {router_width});
+  if (moe.expert_bias) visit_expert_bias(layer, l, c, names, visit);
   if (moe.shared_hidden > 0) {
     FfnConfig shared = moe.expert;
     shared.hidden = moe.shared_hidden;

@@ -71,6 +71,7 @@ std::vector<NamedConfig> all_configs() {
           {"deepseek_v2_groups", testing_support::tiny_deepseek_v2_groups()},
           {"deepseek_v3", testing_support::tiny_deepseek_v3()},
           {"latent", testing_support::tiny_latent()},
+          {"gpt_oss", testing_support::tiny_gpt_oss()},
           {"switchyard", testing_support::tiny_switchyard()},
           {"duo", testing_support::tiny_duo()},
           {"duo_router", testing_support::tiny_duo_router()},
@@ -186,7 +187,8 @@ TEST_F(EngineTest, BudgetPolicyPrefetchThreadsAndBatchSizeDoNotChangeABit) {
 
 TEST_F(EngineTest, RoutersOfEveryKindGiveTheSameBitsUnderEveryBudget) {
   for (const NamedConfig& c : all_configs()) {
-    const bool particular = c.config.family == Family::switchyard || c.config.mla;
+    const bool particular =
+        c.config.family == Family::switchyard || c.config.family == Family::gpt_oss || c.config.mla;
     if (!c.config.moe || !particular) continue;
     const std::string path = write(c.config);
     const auto tokens = some_tokens(c.config.vocab, 40);
@@ -235,7 +237,8 @@ TEST_F(EngineTest, NullExpertsReadNothing) {
 // of the step that chose it, nothing for null experts and skips.
 TEST_F(EngineTest, BytesReadAreThoseOfTheExpertsThatTheRoutesName) {
   for (const NamedConfig& c : all_configs()) {
-    const bool particular = c.config.family == Family::switchyard || c.config.mla;
+    const bool particular =
+        c.config.family == Family::switchyard || c.config.family == Family::gpt_oss || c.config.mla;
     if (!c.config.moe || !particular) continue;
     // Room for the experts of one layer at the least; LRU over two layers or more forgets.
     const auto model =

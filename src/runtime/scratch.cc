@@ -69,8 +69,8 @@ std::size_t arena_bytes(const ModelConfig& config, int tokens) {
 std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions) {
   // Besides the arena: attention scores of each thread, and logits: a block of rows being
   // computed, and what the caller was handed in this step and the last.
-  const auto scores =
-      static_cast<std::uint64_t>(available_cores()) * static_cast<std::uint64_t>(config.context);
+  const auto scores = static_cast<std::uint64_t>(available_cores()) *
+                      (static_cast<std::uint64_t>(config.context) + 1);
   const auto logits =
       3 * static_cast<std::uint64_t>(sessions) * static_cast<std::uint64_t>(config.vocab);
   // The state of a recurrent router, and its copy for a guess of the next layer.

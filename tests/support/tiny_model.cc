@@ -230,6 +230,18 @@ ModelConfig tiny_deepseek_v3() {
   return c;
 }
 
+ModelConfig tiny_gpt_oss() {
+  ModelConfig c = tiny_moe(Family::gpt_oss);
+  c.attention_bias = c.attention_output_bias = c.attention_sinks = true;
+  c.rope_theta = 100.0F;
+  c.rope_scaling = {
+      .kind = RopeKind::yarn, .factor = 4.0F, .original_context = 32, .truncate = false};
+  c.sliding_window = 4;
+  c.layer_is_windowed = {true, false};
+  c.moe->router_bias = c.moe->expert_bias = c.moe->expert.clamped = true;
+  return c;
+}
+
 ModelConfig tiny_switchyard() {
   ModelConfig c = tiny_moe(Family::switchyard);
   c.dense.hidden = 48;
@@ -275,8 +287,9 @@ ModelConfig tiny_latent() {
 }
 
 std::vector<ModelConfig> tiny_attentions() {
-  return {tiny_qwen3(),       tiny_windowed(),           tiny_llama3(),      tiny_yarn(),
-          tiny_deepseek_v2(), tiny_deepseek_v2_groups(), tiny_deepseek_v3(), tiny_latent()};
+  return {tiny_qwen3(),       tiny_windowed(),    tiny_llama3(),
+          tiny_yarn(),        tiny_deepseek_v2(), tiny_deepseek_v2_groups(),
+          tiny_deepseek_v3(), tiny_gpt_oss(),     tiny_latent()};
 }
 
 ModelConfig tiny_recurrent() {

@@ -32,6 +32,8 @@ ModelConfig tiny_deepseek_v2_groups();
 // Sigmoid scores with a selection bias in 2 of 4 groups, one shared expert, plain RoPE, a layer
 // behind the last.
 ModelConfig tiny_deepseek_v3();
+// Biases everywhere, sinks, a window of 4 in the first layer, clamped experts, YaRN.
+ModelConfig tiny_gpt_oss();
 ModelConfig tiny_switchyard();  // one dense and one MoE layer, sigmoid scores, selection bias,
                                 // ungated GELU experts, shared expert
 ModelConfig tiny_duo();  // two experts, 48 and 3 wide, chosen at random (Duo-LLM's first stage)

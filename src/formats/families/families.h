@@ -6,7 +6,7 @@
 namespace switchyard {
 
 extern const FamilyTraits kLlama, kMistral, kQwen2, kQwen3;
-extern const FamilyTraits kMixtral, kOlmoe, kQwen2Moe, kQwen3Moe, kDeepseekV2, kDeepseekV3;
+extern const FamilyTraits kMixtral, kOlmoe, kQwen2Moe, kQwen3Moe, kDeepseekV2, kDeepseekV3, kGptOss;
 extern const FamilyTraits kSwitchyard;
 
 extern const RouterFields kRenormalizedTopK;  // softmax over all, the K weights sum to 1
