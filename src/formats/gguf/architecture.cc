@@ -37,6 +37,10 @@ constexpr std::array kArchitectures = {
                      .expert_width = "expert_feed_forward_length",
                      .gating = GgufGating::sigmoid,
                      .router_keys = true},
+    GgufArchitecture{.name = "gpt-oss",
+                     .family = Family::gpt_oss,
+                     .expert_width = "expert_feed_forward_length",
+                     .renormalize = true},
 };
 
 // Whether other programs route as `router` says; validate() has seen to it that it is one the
@@ -52,6 +56,13 @@ bool router_fits(const routing::Config& router, const GgufArchitecture& row) {
 // Whether other programs normalise and rotate as latent attention says.
 bool latent_fits(const ModelConfig& config) {
   return config.mla->interleaved && config.norm_epsilon == MlaConfig::kNormEpsilon;
+}
+
+// Whether other programs know which layers have the window.
+bool window_fits(const ModelConfig& config) {
+  if (config.sliding_window == 0) return true;
+  return traits(config.family).window == WindowRule::alternating &&
+         config.layer_is_windowed == gguf_alternating_window(config.layers);
 }
 
 // Layers with experts behind those without.
@@ -83,9 +94,15 @@ const GgufArchitecture* find_gguf_architecture(Family family) {
   return nullptr;
 }
 
+std::vector<bool> gguf_alternating_window(int layers) {
+  std::vector<bool> windowed(static_cast<std::size_t>(layers));
+  for (std::size_t l = 0; l < windowed.size(); l += 2) windowed[l] = true;
+  return windowed;
+}
+
 const GgufArchitecture* architecture_for(const ModelConfig& config) {
   const GgufArchitecture* row = find_gguf_architecture(config.family);
-  if (row == nullptr || config.sliding_window > 0 || !gguf_rope_fits(config, *row)) return nullptr;
+  if (row == nullptr || !window_fits(config) || !gguf_rope_fits(config, *row)) return nullptr;
   if (config.mla && !latent_fits(config)) return nullptr;
   if (config.dense.activation != Activation::silu) return nullptr;
   if (!config.moe) return row;

@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "switchyard/model_config.h"
 
@@ -59,6 +60,9 @@ inline constexpr const char* kRouterKey = "switchyard.router";
 inline constexpr const char* kFewestKey = "switchyard.fewest_experts_in_training";
 inline constexpr const char* kEosKey = "switchyard.eos_token_ids";
 inline constexpr const char* kExtraLayersKey = "switchyard.extra_layers";
+
+// Every other layer from the first on: what attention.sliding_window means in gpt-oss.
+std::vector<bool> gguf_alternating_window(int layers);
 
 // The row whose rules compute what `config` says; nullptr where none does.
 const GgufArchitecture* architecture_for(const ModelConfig& config);

@@ -24,6 +24,8 @@ constexpr std::array kLayerParts = {
     LayerPart{"q_bias", "attn_q.bias", RotaryRows::queries},
     LayerPart{"k_bias", "attn_k.bias", RotaryRows::keys},
     LayerPart{"v_bias", "attn_v.bias"},
+    LayerPart{"o_bias", "attn_output.bias"},
+    LayerPart{"sinks", "attn_sinks.weight"},
     LayerPart{"q_norm", "attn_q_norm.weight"},
     LayerPart{"k_norm", "attn_k_norm.weight"},
     LayerPart{"q_a", "attn_q_a.weight"},
@@ -35,7 +37,16 @@ constexpr std::array kLayerParts = {
     LayerPart{"post_norm", "ffn_norm.weight"},
 };
 
-constexpr std::array<std::string_view, 3> kProjections = {"gate", "up", "down"};
+struct Projection {
+  std::string_view part;  // of WeightNames
+  std::string_view name;
+  std::string_view kind;  // "weight" or "bias"
+};
+constexpr std::array kProjections = {
+    Projection{"gate", "gate", "weight"}, Projection{"up", "up", "weight"},
+    Projection{"down", "down", "weight"}, Projection{"gate_bias", "gate", "bias"},
+    Projection{"up_bias", "up", "bias"},  Projection{"down_bias", "down", "bias"},
+};
 
 // Of the recurrent router that all layers share; ours.
 constexpr std::array<std::string_view, 4> kCellParts = {"weight_ih", "weight_hh", "bias_ih",
@@ -45,14 +56,14 @@ std::string in_layer(int l, std::string_view rest) {
   return "blk." + std::to_string(l) + "." + std::string(rest);
 }
 
-std::string ffn(int l, std::string_view projection, std::string_view suffix) {
-  return in_layer(l, "ffn_").append(projection).append(suffix).append(".weight");
+std::string ffn(int l, std::string_view name, std::string_view suffix, std::string_view kind) {
+  return in_layer(l, "ffn_").append(name).append(suffix).append(".").append(kind);
 }
 
 // Every name a model of the family could use.
 class Names {
  public:
-  explicit Names(const ModelConfig& config) : names_(config.family) {
+  explicit Names(const ModelConfig& config) : family_(config.family), names_(config.family) {
     add(names_.embedding(), {.tensor = "token_embd.weight"});
     add(names_.final_norm(), {.tensor = "output_norm.weight"});
     add(names_.output(), {.tensor = "output.weight"});
@@ -84,11 +95,16 @@ class Names {
     for (const LayerPart& row : kLayerParts) {
       add(names_.layer(l, row.part), {.tensor = in_layer(l, row.name), .rotary = row.rotary});
     }
-    for (const std::string_view projection : kProjections) {
-      add(names_.dense(l, projection), {.tensor = ffn(l, projection, "")});
-      add(names_.shared_expert(l, projection), {.tensor = ffn(l, projection, "_shexp")});
+    // The one architecture that calls the norm before the FFN by its place behind attention.
+    if (family_ == Family::gpt_oss) {
+      add(names_.layer(l, "post_norm"), {.tensor = in_layer(l, "post_attention_norm.weight")});
+    }
+    for (const Projection& row : kProjections) {
+      add(names_.dense(l, row.part), {.tensor = ffn(l, row.name, "", row.kind)});
+      add(names_.shared_expert(l, row.part), {.tensor = ffn(l, row.name, "_shexp", row.kind)});
     }
     add(names_.router(l), {.tensor = gguf_router_tensor(l), .always_f32 = true});
+    add(names_.router_bias(l), {.tensor = in_layer(l, "ffn_gate_inp.bias"), .always_f32 = true});
     add(names_.router_projection(l),
         {.tensor = in_layer(l, "ffn_gate_inp_proj.weight"), .always_f32 = true});
     add(names_.selection_bias(l), {.tensor = in_layer(l, "exp_probs_b.bias"), .always_f32 = true});
@@ -98,15 +114,17 @@ class Names {
 
   void add_experts(int l, int experts) {
     for (int e = 0; e < experts; ++e) {
-      for (const std::string_view projection : kProjections) {
-        add(names_.expert(l, e, projection), {.tensor = ffn(l, projection, "_exps"),
-                                              .layer = l,
-                                              .expert = e,
-                                              .projection = projection});
+      for (const Projection& row : kProjections) {
+        add(names_.expert(l, e, row.part), {.tensor = ffn(l, row.name, "_exps", row.kind),
+                                            .layer = l,
+                                            .expert = e,
+                                            .projection = row.name,
+                                            .kind = row.kind});
       }
     }
   }
 
+  Family family_;
   WeightNames names_;
   std::map<std::string, GgufPart, std::less<>> parts_;
 };
@@ -114,10 +132,10 @@ class Names {
 }  // namespace
 
 std::string GgufPart::own_tensor() const {
-  return ffn(layer, projection, "." + std::to_string(expert));
+  return ffn(layer, projection, "." + std::to_string(expert), kind);
 }
 
-std::string GgufPart::gate_up_tensor() const { return ffn(layer, "gate_up", "_exps"); }
+std::string GgufPart::gate_up_tensor() const { return ffn(layer, "gate_up", "_exps", kind); }
 
 std::vector<std::uint64_t> GgufPart::dims() const {
   std::vector<std::uint64_t> out;
@@ -137,6 +155,6 @@ std::vector<GgufPart> gguf_parts(const ModelConfig& config) {
 
 std::string gguf_router_tensor(int layer) { return in_layer(layer, "ffn_gate_inp.weight"); }
 std::string gguf_query_bias_tensor(int layer) { return in_layer(layer, "attn_q.bias"); }
-std::string gguf_down_experts_tensor(int layer) { return ffn(layer, "down", "_exps"); }
+std::string gguf_down_experts_tensor(int layer) { return ffn(layer, "down", "_exps", "weight"); }
 
 }  // namespace switchyard

@@ -26,6 +26,7 @@ struct GgufPart {
   int layer = 0;
   int expert = -1;
   std::string_view projection = "";  // "gate", "up" or "down"
+  std::string_view kind = "weight";  // or "bias"
 
   bool is_expert() const { return expert >= 0; }
   // What files that do not merge experts call it: "blk.0.ffn_up.3.weight".

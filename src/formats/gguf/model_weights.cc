@@ -125,24 +125,24 @@ class WeightReader {
   }
 
   // One expert of a tensor that holds all of a layer.
-  TensorInfo expert_of(const GgufTensor& merged, int expert) const {
+  TensorInfo expert_of(const GgufPart& part, const GgufTensor& merged) const {
     const int experts = config_.moe->router.experts;
     TensorInfo info = whole(merged);
-    if (info.shape.size() != 3 || info.shape.front() != experts) {
+    if (info.shape.size() != part.shape.size() + 1 || info.shape.front() != experts) {
       throw Error({.what = "the dimensions are " + list_text(merged.dims),
                    .where = gguf_.place(merged),
-                   .expected = "three, the outermost " + std::to_string(experts) +
-                               " as the number of experts says",
+                   .expected = std::to_string(part.shape.size() + 1) + " of them, the outermost " +
+                               std::to_string(experts) + " as the number of experts says",
                    .fix = "get the file again or convert the model again"});
     }
-    info = slice(std::move(info), expert, experts);
+    info = slice(std::move(info), part.expert, experts);
     info.shape.erase(info.shape.begin());
     return info;
   }
 
   void add_expert(const GgufPart& part) {
     if (const GgufTensor* merged = use(part.tensor)) {
-      add(part, expert_of(*merged, part.expert));
+      add(part, expert_of(part, *merged));
       return;
     }
     if (const GgufTensor* own = use(part.own_tensor())) {
@@ -151,7 +151,7 @@ class WeightReader {
     }
     if (part.projection == "down") return;
     if (const GgufTensor* both = use(part.gate_up_tensor())) {
-      TensorInfo info = expert_of(*both, part.expert);
+      TensorInfo info = expert_of(part, *both);
       if (info.shape.front() % 2 != 0) {
         throw Error({.what = "the dimensions are " + list_text(both->dims),
                      .where = gguf_.place(*both),

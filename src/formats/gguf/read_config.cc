@@ -42,12 +42,14 @@ class ConfigReader {
         static_cast<float>(metadata_.number(key("attention.layer_norm_rms_epsilon"), 1e-30, 1));
     config_.qk_norm = t.qk_norm;
     config_.attention_bias = t.bias ? *t.bias : gguf_.find(gguf_query_bias_tensor(0)) != nullptr;
+    config_.attention_output_bias = t.output_bias;
+    config_.attention_sinks = t.sinks;
     config_.tied_embeddings = gguf_.find("output.weight") == nullptr;
     check_neutral_keys(metadata_, architecture_);
     require(key("rope.dimension_count"), config_.rope_dim(),
             "the length of a head: partly rotated heads are not supported");
     read_gguf_rope(gguf_, architecture_, config_);
-    check_window();
+    read_window(t);
     config_.extra_layers = static_cast<int>(metadata_.integer(kExtraLayersKey, 0, 1 << 10, 0));
     read_ffn(t);
     return std::move(config_);
@@ -171,14 +173,18 @@ class ConfigReader {
   }
 
   // A window that no sequence outgrows changes nothing.
-  void check_window() const {
+  void read_window(const FamilyTraits& t) {
     const std::string name = key("attention.sliding_window");
     const auto window = metadata_.integer(name, 0, std::numeric_limits<std::uint32_t>::max(), 0);
     if (window == 0 || window >= config_.context) return;
-    metadata_.fail(name,
-                   "0 or at least the context " + std::to_string(config_.context) +
-                       ": windowed attention is not supported",
-                   kUnsupported);
+    if (t.window != WindowRule::alternating) {
+      metadata_.fail(name,
+                     "0 or at least the context " + std::to_string(config_.context) +
+                         ": no window is known in architecture " + std::string(architecture_.name),
+                     kUnsupported);
+    }
+    config_.sliding_window = static_cast<int>(window);
+    config_.layer_is_windowed = gguf_alternating_window(config_.layers);
   }
 
   void read_ffn(const FamilyTraits& t) {
@@ -204,6 +210,9 @@ class ConfigReader {
     moe.router.experts_per_token =
         static_cast<int>(metadata_.integer(key("expert_used_count"), 1, experts));
     moe.expert.hidden = expert_width(first);
+    moe.expert.clamped = t.clamped;
+    moe.expert_bias = t.expert_bias;
+    moe.router_bias = t.router_bias;
     if (t.shared_hidden > 0) {
       moe.shared_hidden = static_cast<int>(metadata_.integer(
           key("expert_shared_feed_forward_length"), 1, kMaxSize, config_.dense.hidden));

@@ -146,7 +146,7 @@ TEST(ReadGguf, ExpertsThatDoNotFit) {
   });
   const auto error = error_of([&] { file.weights(); });
   EXPECT_EQ(error.what, "the dimensions are [32, 24, 8]");
-  EXPECT_THAT(error.expected, HasSubstr("three, the outermost 4"));
+  EXPECT_THAT(error.expected, HasSubstr("3 of them, the outermost 4"));
   EXPECT_THAT(error.where, HasSubstr("tensor 'blk.0.ffn_gate_exps.weight'"));
 }
 
@@ -167,8 +167,9 @@ TEST(ReadGguf, HostileCounts) {
 TEST(ReadGguf, UnknownArchitectures) {
   const auto error = key_error("general.architecture", std::string("mamba\n"));
   EXPECT_THAT(error.what, HasSubstr("key 'general.architecture' is 'mamba"));
-  EXPECT_EQ(error.expected,
-            "one of switchyard, llama, qwen2, qwen3, qwen2moe, qwen3moe, olmoe, deepseek2");
+  EXPECT_EQ(
+      error.expected,
+      "one of switchyard, llama, qwen2, qwen3, qwen2moe, qwen3moe, olmoe, deepseek2, gpt-oss");
   EXPECT_EQ(key_error("switchyard.family", std::string("olmoe")).expected,
             "a family of architecture llama");
 }
@@ -265,6 +266,25 @@ TEST(ReadGguf, FactorsOfFrequencies) {
             (RopeScaling{.kind = RopeKind::llama3, .factor = 8.0F, .original_context = 8192}));
   EXPECT_GT(third, 1.0F);
   EXPECT_LT(third, 8.0F);
+}
+
+TEST(ReadGguf, GptOss) {
+  EXPECT_EQ(Changed(tiny_gpt_oss(),
+                    [](FileParts& parts) {
+                      EXPECT_EQ(parts.tensors.count("blk.0.post_attention_norm.weight"), 1U);
+                      EXPECT_EQ(parts.tensors.at("blk.1.ffn_down_exps.bias").first.dims,
+                                (std::vector<std::uint64_t>{32, 8}));
+                      // Other programs do not say how the experts are weighed.
+                      erase(parts, "gpt-oss.expert_gating_func");
+                      erase(parts, "gpt-oss.expert_weights_norm");
+                    })
+                .config(),
+            tiny_gpt_oss());
+  Changed wide(tiny_gpt_oss(), [](FileParts& parts) {
+    parts.metadata.set("gpt-oss.attention.sliding_window", std::uint32_t{128});
+  });
+  EXPECT_EQ(wide.config().sliding_window, 0);
+  wide.expect_same_weights();
 }
 
 TEST(ReadGguf, Deepseek) {

@@ -6,6 +6,7 @@
 
 #include "switchyard/error.h"
 
+#include "formats/family.h"
 #include "formats/json.h"
 
 namespace switchyard {
@@ -23,6 +24,12 @@ constexpr double kFactorTolerance = 1e-4;
 // The logarithm's factor of YaRN's magnitude, which the keys have where Hugging Face has what it is
 // multiplied by.
 constexpr double kMagnitude = 0.1;
+
+// No key says it: as the family's own programs do.
+bool yarn_truncates(Family family) {
+  const RopeScaling* usual = traits(family).rope_scaling;
+  return usual == nullptr || usual->truncate;
+}
 
 class RopeReader {
  public:
@@ -68,6 +75,7 @@ class RopeReader {
   void read_yarn() {
     RopeScaling& out = config_.rope_scaling;
     out.kind = RopeKind::yarn;
+    out.truncate = yarn_truncates(config_.family);
     out.factor = factor();
     out.original_context = static_cast<int>(metadata_.integer(
         row_.key("rope.scaling.original_context_length"), 1, kMaxContext, config_.context));
@@ -144,7 +152,8 @@ bool yarn_fits(const ModelConfig& config) {
   const RopeScaling& scaling = config.rope_scaling;
   RopeScaling plain{.kind = RopeKind::yarn,
                     .factor = scaling.factor,
-                    .original_context = scaling.original_context};
+                    .original_context = scaling.original_context,
+                    .truncate = yarn_truncates(config.family)};
   if (config.mla) {
     // Others have one number for both, and leave cosines and sines alone.
     if (scaling.mscale <= 0) return false;

@@ -49,6 +49,7 @@ inline std::vector<NamedModel> tiny_models() {
                                     {"deepseek_v2_two_magnitudes", tiny_deepseek_v2()},
                                     {"deepseek_v2_groups", tiny_deepseek_v2_groups()},
                                     {"deepseek_v3", tiny_deepseek_v3()},
+                                    {"gpt_oss", tiny_gpt_oss()},
                                     {"latent", tiny_latent()}};
   ModelConfig tied = tiny_llama();
   tied.tied_embeddings = true;

@@ -28,6 +28,9 @@ void add_attention(const ModelConfig& config, const GgufArchitecture& row, Entri
   out.emplace_back(row.key("attention.value_length"),
                    u32(config.mla ? config.mla->value_dim : config.head_dim));
   out.emplace_back(row.key("attention.layer_norm_rms_epsilon"), config.norm_epsilon);
+  if (config.sliding_window > 0) {
+    out.emplace_back(row.key("attention.sliding_window"), u32(config.sliding_window));
+  }
   if (!config.mla) return;
   out.emplace_back(row.key("attention.kv_lora_rank"), u32(config.mla->kv_rank));
   if (config.mla->q_rank > 0) {
