@@ -84,6 +84,10 @@ class Tokenizer {
   bool is_special(std::int32_t id) const;
 
   void save(FileSystem& fs, const std::string& path) const;
+  // What a GGUF file says of this tokenizer: from_gguf() of it gives the same ids. `vocab` tokens
+  // at least, as models have rows for ids without a token. Throws Error for what GGUF has no key
+  // for.
+  GgufVocabulary to_gguf(std::size_t vocab) const;
 
  private:
   friend class StreamDecoder;

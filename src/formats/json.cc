@@ -1,5 +1,6 @@
 #include "formats/json.h"
 
+#include <charconv>
 #include <cstdio>
 #include <set>
 #include <utility>
@@ -64,6 +65,14 @@ nlohmann::json parse_json(std::string_view text, const std::string& where) {
                  .expected = "a JSON text",
                  .fix = "get the file again or correct it"});
   }
+}
+
+double shortest(float value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  double number = 0;
+  std::from_chars(text, end, number);
+  return number;
 }
 
 std::string shown(std::string_view text) {

@@ -20,6 +20,9 @@ nlohmann::json parse_json(std::string_view text, const std::string& where);
 // 120 bytes: what a hostile file calls its tensors must not reach a terminal as it is.
 std::string shown(std::string_view text);
 
+// The decimal number a person would write for this fp32: 1e-05, not 9.999999747378752e-06.
+double shortest(float value);
+
 // Access to the fields of one JSON object. Each getter throws Error naming the file, the field, the
 // value and what it may be. A field that is null counts as absent.
 //

@@ -6,7 +6,7 @@
 
 #include "switchyard/error.h"
 
-#include "formats/family.h"
+#include "formats/model_config_check.h"
 #include "routing/recurrent.h"
 
 namespace switchyard {
@@ -24,9 +24,20 @@ struct LayerCounts {
     const T kv = T(c.kv_heads) * T(c.head_dim);
     attention = 2 * d * q + 2 * d * kv;
     norms = 2 * d;
+    context = 2 * q;
+    if (c.mla) {
+      const MlaConfig& m = *c.mla;
+      const T h = T(c.heads), rank = T(m.kv_rank), q_rank = T(m.q_rank);
+      attention = (m.q_rank > 0 ? q_rank * (d + q) : d * q) + d * (rank + T(m.rope_dim)) +
+                  rank * h * (T(m.nope_dim) + T(m.value_dim)) + h * T(m.value_dim) * d;
+      norms += rank + q_rank;
+      context = h * (2 * rank + T(m.rope_dim));
+    }
     if (c.qk_norm == QkNorm::full) norms += q + kv;
     if (c.qk_norm == QkNorm::per_head) norms += 2 * T(c.head_dim);
     biases = c.attention_bias ? q + 2 * kv : T(0);
+    if (c.attention_output_bias) biases += d;
+    if (c.attention_sinks) biases += T(c.heads);
     dense = ffn(d, T(c.dense.hidden), c.dense.gated);
     if (c.moe) {
       expert = ffn(d, T(c.moe->expert.hidden), c.moe->expert.gated);
@@ -40,14 +51,21 @@ struct LayerCounts {
       router = T(routing::router_width(r)) * T(routing::router_input_width(r, c.width)) + p * d;
       cell_matrices = T(routing::cell_gates(r)) * 2 * p * p;
       cell_biases = T(routing::cell_gates(r)) * 2 * p;
-      router_bias = c.moe->router.selection_bias ? T(routing::router_width(c.moe->router)) : T(0);
+      const T outputs = T(routing::router_width(c.moe->router));
+      router_bias =
+          (c.moe->router.selection_bias ? outputs : T(0)) + (c.moe->router_bias ? outputs : T(0));
+      if (c.moe->expert_bias) {
+        expert_bias = T(c.moe->expert.gated ? 2 : 1) * T(c.moe->expert.hidden) + d;
+      }
     }
   }
 
   static T ffn(T d, T hidden, bool gated) { return (gated ? 3 : 2) * d * hidden; }
 
-  T attention = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0, shared = 0,
-    router = 0, router_bias = 0;
+  // `context`: multiply-adds of scores and values for each token that attention looks at. Latent
+  // attention works on the latent vectors themselves.
+  T attention = 0, context = 0, norms = 0, biases = 0, dense = 0, expert = 0, all_experts = 0,
+    shared = 0, router = 0, router_bias = 0, expert_bias = 0;
   T cell_matrices = 0, cell_biases = 0;  // of all layers together
 };
 
@@ -100,135 +118,6 @@ T total(const ModelConfig& c, const LayerCounts<T>& layer, T experts) {
   return sum;
 }
 
-[[noreturn]] void fail(std::string_view field, const std::string& value,
-                       const std::string& expected, const std::string& fix = {}) {
-  throw Error({.what = std::string(field) + " is " + value,
-               .where = "model config",
-               .expected = expected,
-               .fix = fix});
-}
-
-void check_range(std::string_view field, std::int64_t value, std::int64_t low, std::int64_t high) {
-  if (value < low || value > high) {
-    fail(field, std::to_string(value),
-         "from " + std::to_string(low) + " to " + std::to_string(high));
-  }
-}
-
-void check_positive(std::string_view field, float value) {
-  if (!std::isfinite(value) || value <= 0)
-    fail(field, std::to_string(value), "a finite number above 0");
-}
-
-void check_sizes(const ModelConfig& c) {
-  check_range("vocab", c.vocab, 1, 1 << 28);
-  check_range("width", c.width, 1, 1 << 20);
-  check_range("layers", c.layers, 1, 1 << 14);
-  check_range("heads", c.heads, 1, 1 << 14);
-  check_range("kv_heads", c.kv_heads, 1, c.heads);
-  if (c.heads % c.kv_heads != 0) {
-    fail("kv_heads", std::to_string(c.kv_heads),
-         "a divisor of the " + std::to_string(c.heads) + " heads");
-  }
-  check_range("head_dim", c.head_dim, 2, 1 << 14);
-  if (c.head_dim % 2 != 0)
-    fail("head_dim", std::to_string(c.head_dim), "an even number, as RoPE turns pairs");
-  check_range("context", c.context, 1, 1 << 30);
-  check_positive("norm_epsilon", c.norm_epsilon);
-  check_positive("rope_theta", c.rope_theta);
-  if (c.layer_is_moe.size() != static_cast<std::size_t>(c.layers)) {
-    fail("layer_is_moe", "of length " + std::to_string(c.layer_is_moe.size()),
-         "one entry for each of the " + std::to_string(c.layers) + " layers");
-  }
-  for (const std::int32_t id : c.eos) check_range("eos", id, 0, INT32_MAX);
-  if (c.bos) check_range("bos", *c.bos, 0, INT32_MAX);
-}
-
-void check_expert_widths(const MoeConfig& moe) {
-  if (moe.expert_hidden.empty()) return;
-  if (moe.expert_hidden.size() != static_cast<std::size_t>(moe.router.experts)) {
-    fail("moe.expert_hidden", std::to_string(moe.expert_hidden.size()) + " widths",
-         std::to_string(moe.router.experts) + ", one an expert, or none");
-  }
-  for (const int hidden : moe.expert_hidden) check_range("moe.expert_hidden", hidden, 1, 1 << 24);
-  const int largest = *std::max_element(moe.expert_hidden.begin(), moe.expert_hidden.end());
-  if (moe.expert.hidden != largest) {
-    fail("moe.expert.hidden", std::to_string(moe.expert.hidden),
-         std::to_string(largest) + ", the largest of moe.expert_hidden");
-  }
-}
-
-void check_ffn(const ModelConfig& c) {
-  const auto moe_layers = std::count(c.layer_is_moe.begin(), c.layer_is_moe.end(), true);
-  if (moe_layers < c.layers) check_range("dense.hidden", c.dense.hidden, 1, 1 << 24);
-  if (c.moe.has_value() != (moe_layers > 0)) {
-    fail("layer_is_moe", "true for " + std::to_string(moe_layers) + " layers",
-         c.moe ? "at least one layer with experts"
-               : "no layer with experts, as the config describes none");
-  }
-  if (!c.moe) return;
-  check_expert_widths(*c.moe);
-  check_range("moe.expert.hidden", c.moe->expert.hidden, 1, 1 << 24);
-  check_range("moe.router.experts", c.moe->router.experts, 1, 1 << 16);
-  check_range("moe.shared_hidden", c.moe->shared_hidden, 0, 1 << 24);
-  if (c.moe->shared_gate && c.moe->shared_hidden == 0) {
-    fail("moe.shared_gate", "true", "false, as there is no shared expert");
-  }
-  routing::validate(c.moe->router);
-}
-
-// The router a family's own fields describe, up to what does not change the output of the model.
-bool same_output(routing::Config router, const FamilyTraits& t) {
-  if (router.score == routing::Score::softmax && router.softmax_after_selection) {
-    // Softmax over the chosen logits is softmax over all of them, divided by the chosen ones' sum.
-    router.softmax_after_selection = false;
-    router.renormalize = true;
-  }
-  routing::Config plain;
-  plain.experts = router.experts;
-  plain.experts_per_token = router.experts_per_token;
-  plain.renormalize = t.norm_topk_field ? router.renormalize : true;
-  plain.losses = router.losses;
-  plain.frozen = router.frozen;
-  plain.seed = router.seed;
-  return router == plain;
-}
-
-void check_family(const ModelConfig& c) {
-  if (c.family == Family::switchyard) return;
-  const FamilyTraits& t = traits(c.family);
-  const std::string name(t.model_type);
-  const std::string fix = "use family switchyard, which can say everything";
-  const auto require = [&](bool holds, std::string_view field, const std::string& value,
-                           const std::string& expected) {
-    if (!holds) fail(field, value, expected + " in family " + name, fix);
-  };
-  require(t.kind != FamilyKind::dense || !c.moe, "moe", "set", "no experts");
-  require(t.kind != FamilyKind::all_moe ||
-              std::count(c.layer_is_moe.begin(), c.layer_is_moe.end(), false) == 0,
-          "layer_is_moe", "false for some layers", "experts in every layer");
-  require(c.qk_norm == t.qk_norm, "qk_norm", "another than the family's",
-          t.qk_norm == QkNorm::none   ? "none"
-          : t.qk_norm == QkNorm::full ? "full"
-                                      : "per_head");
-  require(!t.bias || c.attention_bias == *t.bias, "attention_bias",
-          c.attention_bias ? "true" : "false", t.bias == true ? "true" : "false");
-  require(c.dense.gated && (!c.moe || c.moe->expert.gated), "gated", "false", "true");
-  if (!c.moe) return;
-  require(c.moe->expert_hidden.empty(), "moe.expert_hidden", "set", "experts of one width");
-  require(c.dense.hidden == 0 || c.dense.activation == c.moe->expert.activation,
-          "moe.expert.activation", std::string(activation_name(c.moe->expert.activation)),
-          "the activation of the dense layers");
-  const bool shared = t.shared_hidden > 0;
-  require(shared == (c.moe->shared_hidden > 0), "moe.shared_hidden",
-          std::to_string(c.moe->shared_hidden), shared ? "a shared expert" : "0");
-  require(shared == c.moe->shared_gate, "moe.shared_gate", c.moe->shared_gate ? "true" : "false",
-          shared ? "true" : "false");
-  require(
-      same_output(c.moe->router, t), "moe.router", "more than the family's fields can say",
-      t.norm_topk_field ? "plain softmax top-k" : "plain softmax top-k with renormalised weights");
-}
-
 }  // namespace
 
 FfnConfig MoeConfig::ffn(int e) const {
@@ -239,12 +128,14 @@ FfnConfig MoeConfig::ffn(int e) const {
 
 std::uint64_t ModelConfig::parameters() const {
   const LayerCounts<std::uint64_t> layer(*this);
-  return total(*this, layer, layer.all_experts);
+  const auto experts = static_cast<std::uint64_t>(moe ? moe->router.experts : 0);
+  return total(*this, layer, layer.all_experts + experts * layer.expert_bias);
 }
 
 std::uint64_t ModelConfig::active_parameters() const {
   const LayerCounts<std::uint64_t> layer(*this);
-  return total(*this, layer, used_experts(*this, layer));
+  const auto chosen = static_cast<std::uint64_t>(moe ? moe->router.experts_per_token : 0);
+  return total(*this, layer, used_experts(*this, layer) + chosen * layer.expert_bias);
 }
 
 std::uint64_t ModelConfig::expert_parameters() const {
@@ -258,10 +149,11 @@ std::uint64_t ModelConfig::flops_per_token(int context_tokens) const {
   // multiply-add for each cached token and each element of q.
   std::uint64_t multiply_adds =
       static_cast<std::uint64_t>(vocab) * static_cast<std::uint64_t>(width);
-  for (const bool routed : layer_is_moe) {
+  for (int l = 0; l < layers; ++l) {
+    const bool routed = layer_is_moe[static_cast<std::size_t>(l)];
+    const int seen = window(l) > 0 ? std::min(window(l), context_tokens) : context_tokens;
     multiply_adds += layer.attention;
-    multiply_adds +=
-        2 * static_cast<std::uint64_t>(context_tokens) * static_cast<std::uint64_t>(q_width());
+    multiply_adds += layer.context * static_cast<std::uint64_t>(seen);
     multiply_adds +=
         routed ? chosen + layer.shared + layer.router + layer.cell_matrices : layer.dense;
   }
@@ -294,13 +186,15 @@ int experts_for_flops(const ModelConfig& config, std::uint64_t budget) {
 }
 
 void validate(const ModelConfig& config) {
-  check_sizes(config);
-  check_ffn(config);
-  check_family(config);
+  check_model_config(config);
   const LayerCounts<double> layer(config);
-  const double parameters = total(config, layer, layer.all_experts);
+  const double experts = config.moe ? config.moe->router.experts : 0;
+  const double parameters = total(config, layer, layer.all_experts + experts * layer.expert_bias);
   if (parameters > kMaxParameters) {
-    fail("the number of weights", std::to_string(parameters), "at most 1e15");
+    throw Error({.what = "the number of weights is " + std::to_string(parameters),
+                 .where = "model config",
+                 .expected = "at most 1e15",
+                 .fix = {}});
   }
 }
 

@@ -184,37 +184,6 @@ TEST(ModelConfigTest, LayersWithExperts) {
   EXPECT_FALSE(parse(config).moe);
 }
 
-TEST(ModelConfigTest, RopeInOldAndNewFields) {
-  json config = qwen3_moe();
-  config.erase("rope_theta");
-  config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 5e6}};
-  EXPECT_EQ(parse(config).rope_theta, 5e6F);
-  config["rope_parameters"]["rope_type"] = "yarn";
-  const auto error = error_of([&] { parse(config); });
-  EXPECT_EQ(error.what, "field 'rope_type' is \"yarn\"");
-  EXPECT_EQ(error.where, "config.json: rope_parameters");
-  config.erase("rope_parameters");
-  config["rope_scaling"] = {{"type", "linear"}, {"factor", 2.0}};
-  EXPECT_EQ(error_of([&] { parse(config); }).where, "config.json: rope_scaling");
-  config["rope_scaling"] = {{"type", "default"}};
-  EXPECT_EQ(parse(config).rope_theta, 1e4F);
-}
-
-TEST(ModelConfigTest, SlidingWindowOnlyWhereItChangesNothing) {
-  json config = {{"model_type", "mistral"}};  // window 4096 by default, context 131072
-  EXPECT_THAT(error_of([&] { parse(config); }).what,
-              HasSubstr("'sliding_window' is 4096 with a context of 131072"));
-  config["max_position_embeddings"] = 4096;
-  EXPECT_EQ(parse(config).context, 4096);
-  config["max_position_embeddings"] = 32768;
-  config["sliding_window"] = nullptr;
-  EXPECT_EQ(parse(config).context, 32768);
-  json qwen = qwen2_moe();
-  qwen["use_sliding_window"] = true;
-  qwen["sliding_window"] = 1024;
-  EXPECT_THAT(error_of([&] { parse(qwen); }).what, HasSubstr("'sliding_window'"));
-}
-
 TEST(ModelConfigTest, RefusesWhatItCannotCompute) {
   const auto with = [](json config, const char* field, const json& value) {
     config[field] = value;
@@ -264,8 +233,11 @@ TEST(ModelConfigTest, RefusesSizesThatDoNotFit) {
 
 std::vector<ModelConfig> tiny_models() {
   using namespace testing_support;
-  return {tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
-          tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo(),     tiny_recurrent()};
+  std::vector<ModelConfig> models = {
+      tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
+      tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo(),     tiny_recurrent()};
+  for (const ModelConfig& config : tiny_attentions()) models.push_back(config);
+  return models;
 }
 
 TEST(ModelConfigTest, JsonRoundTrip) {

@@ -58,6 +58,11 @@ class Lister {
 
   void attention(int l) {
     add(names_.layer(l, "input_norm"), {width_});
+    if (config_.mla) {
+      latent_attention(l, *config_.mla);
+      add(names_.layer(l, "post_norm"), {width_});
+      return;
+    }
     add(names_.layer(l, "q"), {q_, width_});
     add(names_.layer(l, "k"), {kv_, width_});
     add(names_.layer(l, "v"), {kv_, width_});
@@ -67,12 +72,39 @@ class Lister {
       add(names_.layer(l, "k_bias"), {kv_});
       add(names_.layer(l, "v_bias"), {kv_});
     }
+    if (config_.attention_output_bias) add(names_.layer(l, "o_bias"), {width_});
+    if (config_.attention_sinks) {
+      add(names_.layer(l, "sinks"), {{config_.heads, "num_attention_heads"}});
+    }
     const ExpectedDimension head{config_.head_dim, "head_dim"};
     if (config_.qk_norm != QkNorm::none) {
       add(names_.layer(l, "q_norm"), {config_.qk_norm == QkNorm::full ? q_ : head});
       add(names_.layer(l, "k_norm"), {config_.qk_norm == QkNorm::full ? kv_ : head});
     }
     add(names_.layer(l, "post_norm"), {width_});
+  }
+
+  void latent_attention(int l, const MlaConfig& mla) {
+    const std::int64_t heads = config_.heads;
+    const ExpectedDimension queries{config_.q_width(),
+                                    "num_attention_heads * (qk_nope_head_dim + qk_rope_head_dim)"};
+    const ExpectedDimension kv_rank{mla.kv_rank, "kv_lora_rank"};
+    const ExpectedDimension cached{mla.cached_width(), "kv_lora_rank + qk_rope_head_dim"};
+    const ExpectedDimension expanded{heads * (mla.nope_dim + mla.value_dim),
+                                     "num_attention_heads * (qk_nope_head_dim + v_head_dim)"};
+    const ExpectedDimension mixed{config_.mixed_width(), "num_attention_heads * v_head_dim"};
+    if (mla.q_rank > 0) {
+      const ExpectedDimension q_rank{mla.q_rank, "q_lora_rank"};
+      add(names_.layer(l, "q_a"), {q_rank, width_});
+      add(names_.layer(l, "q_a_norm"), {q_rank});
+      add(names_.layer(l, "q_b"), {queries, q_rank});
+    } else {
+      add(names_.layer(l, "q"), {queries, width_});
+    }
+    add(names_.layer(l, "kv_a"), {cached, width_});
+    add(names_.layer(l, "kv_a_norm"), {kv_rank});
+    add(names_.layer(l, "kv_b"), {expanded, kv_rank});
+    add(names_.layer(l, "o"), {width_, mixed});
   }
 
   void moe(int l) {
@@ -84,6 +116,7 @@ class Lister {
     if (hidden_router.size > 0) add(names_.router_projection(l), {hidden_router, width_});
     if (outputs.size > 0)
       add(names_.router(l), {outputs, hidden_router.size > 0 ? hidden_router : width_});
+    if (moe.router_bias) add(names_.router_bias(l), {outputs});
     if (moe.router.selection_bias) add(names_.selection_bias(l), {outputs});
     for (int e = 0; e < moe.router.experts; ++e) {
       const ExpectedDimension hidden{moe.ffn(e).hidden,
@@ -91,10 +124,16 @@ class Lister {
                                          ? std::string(family_.expert_hidden_field)
                                          : "switchyard.expert_hidden[" + std::to_string(e) + "]"};
       ffn(moe.expert, hidden, [&](std::string_view part) { return names_.expert(l, e, part); });
+      if (!moe.expert_bias) continue;
+      if (moe.expert.gated) add(names_.expert(l, e, "gate_bias"), {hidden});
+      add(names_.expert(l, e, "up_bias"), {hidden});
+      add(names_.expert(l, e, "down_bias"), {width_});
     }
     if (moe.shared_hidden == 0) return;
     const ExpectedDimension shared{
-        moe.shared_hidden, own_ ? "switchyard.shared_hidden" : "shared_expert_intermediate_size"};
+        moe.shared_hidden, own_                         ? "switchyard.shared_hidden"
+                           : family_.shared_experts > 0 ? "n_shared_experts * moe_intermediate_size"
+                                                        : "shared_expert_intermediate_size"};
     ffn(moe.expert, shared, [&](std::string_view part) { return names_.shared_expert(l, part); });
     if (moe.shared_gate) add(names_.shared_gate(l), {{1, "one gate"}, width_});
   }
@@ -167,6 +206,21 @@ void check_absent(const std::string& name, const std::string& field, const Weigh
                .fix = kFix});
 }
 
+// gpt-oss as it is published has all experts of a layer in one tensor, gates and ups in turn.
+void check_experts_apart(const ModelConfig& config, const WeightFiles& weights) {
+  for (int l = 0; l < config.layers; ++l) {
+    for (const char* name : {"gate_up_proj_blocks", "gate_up_proj"}) {
+      const std::string merged =
+          "model.layers." + std::to_string(l) + ".mlp.experts." + std::string(name);
+      if (!weights.has(merged)) continue;
+      throw Error({.what = "one tensor holds all experts of a layer",
+                   .where = weights.files()[weights.find(merged).file] + ": tensor " + merged,
+                   .expected = "a tensor for each expert and matrix",
+                   .fix = "use a GGUF file of the model"});
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::int64_t> ExpectedTensor::shape() const {
@@ -180,11 +234,21 @@ std::vector<ExpectedTensor> expected_tensors(const ModelConfig& config) {
 }
 
 void check_weights(const ModelConfig& config, const WeightFiles& weights) {
+  if (config.moe) check_experts_apart(config, weights);
   for (const ExpectedTensor& tensor : expected_tensors(config)) check_present(tensor, weights);
   // What a config that is too small would leave out without a word.
   const WeightNames names(config.family);
-  check_absent(names.layer(config.layers, "input_norm"),
+  check_absent(names.layer(config.layers + config.extra_layers, "input_norm"),
                "num_hidden_layers is " + std::to_string(config.layers), weights);
+  if (config.mla && config.mla->q_rank > 0) {
+    check_absent(names.layer(0, "q"), "q_lora_rank is set", weights);
+  } else {
+    check_absent(names.layer(0, "q_a"),
+                 config.mla ? "q_lora_rank is null" : "attention is not latent", weights);
+  }
+  if (!config.attention_output_bias)
+    check_absent(names.layer(0, "o_bias"), "no bias on o", weights);
+  if (!config.attention_sinks) check_absent(names.layer(0, "sinks"), "no attention sinks", weights);
   if (!config.attention_bias)
     check_absent(names.layer(0, "q_bias"), "no bias on q, k and v", weights);
   if (config.qk_norm == QkNorm::none)
@@ -200,6 +264,10 @@ void check_weights(const ModelConfig& config, const WeightFiles& weights) {
           names.expert(l, experts, "down"),
           std::string(traits(config.family).experts_field) + " is " + std::to_string(experts),
           weights);
+      if (!config.moe->router_bias)
+        check_absent(names.router_bias(l), "no bias on the router", weights);
+      if (!config.moe->expert_bias)
+        check_absent(names.expert(l, 0, "down_bias"), "no bias on experts", weights);
       if (config.moe->shared_hidden == 0)
         check_absent(names.shared_expert(l, "down"), "no shared expert", weights);
       if (!config.moe->expert.gated)

@@ -26,9 +26,11 @@ Error::Parts mismatch(const ModelConfig& written, const ModelConfig& claimed) {
 
 TEST(WeightCheckTest, TinyModelsHoldWhatTheirConfigsSay) {
   using namespace testing_support;
-  for (const ModelConfig& config :
-       {tiny_llama(), tiny_mistral(), tiny_qwen2(), tiny_mixtral(), tiny_olmoe(), tiny_qwen2_moe(),
-        tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()}) {
+  std::vector<ModelConfig> models = {tiny_llama(),     tiny_mistral(),    tiny_qwen2(),
+                                     tiny_mixtral(),   tiny_olmoe(),      tiny_qwen2_moe(),
+                                     tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()};
+  for (const ModelConfig& config : tiny_attentions()) models.push_back(config);
+  for (const ModelConfig& config : models) {
     for (const DType dtype : {DType::f32, DType::bf16}) {
       MemoryFileSystem fs;
       write_tiny_model(fs, "m", config, 3, dtype);
@@ -38,6 +40,51 @@ TEST(WeightCheckTest, TinyModelsHoldWhatTheirConfigsSay) {
       EXPECT_NO_THROW(check_weights(read, reader)) << family_name(config.family);
     }
   }
+}
+
+TEST(WeightCheckTest, LatentAttentionNamesItsFields) {
+  const ModelConfig v2 = testing_support::tiny_deepseek_v2();
+  ModelConfig claimed = v2;
+  claimed.mla->kv_rank = 21;
+  auto error = mismatch(v2, claimed);
+  EXPECT_THAT(error.where, HasSubstr("self_attn.kv_a_proj_with_mqa.weight"));
+  EXPECT_THAT(error.expected, HasSubstr("29 (kv_lora_rank + qk_rope_head_dim)"));
+  claimed = v2;
+  claimed.moe->shared_hidden = 24;
+  error = mismatch(v2, claimed);
+  EXPECT_THAT(error.where, HasSubstr("mlp.shared_experts.gate_proj.weight"));
+  EXPECT_THAT(error.expected, HasSubstr("n_shared_experts * moe_intermediate_size"));
+  // Queries in one step in the config, in two in the file.
+  claimed = testing_support::tiny_deepseek_v3();
+  claimed.mla->q_rank = 0;
+  error = mismatch(testing_support::tiny_deepseek_v3(), claimed);
+  EXPECT_THAT(error.where, HasSubstr("self_attn.q_proj.weight"));
+}
+
+TEST(WeightCheckTest, ExpertsInOneTensorAreRefusedByName) {
+  testing_support::MemoryFileSystem fs;
+  SafetensorsWriter writer;
+  writer.add("model.layers.0.mlp.experts.gate_up_proj_blocks", DType::u8, {1}, {std::byte{0}});
+  writer.commit(fs, "m.safetensors");
+  const SafetensorsReader reader(fs, "m.safetensors");
+  const auto error = error_of([&] { check_weights(testing_support::tiny_gpt_oss(), reader); });
+  EXPECT_THAT(error.what, HasSubstr("one tensor holds all experts"));
+  EXPECT_THAT(error.where, HasSubstr("layers.0.mlp.experts.gate_up_proj_blocks"));
+}
+
+// DeepSeek-V3's files go on after the last layer with one that predicts further tokens.
+TEST(WeightCheckTest, LayersBehindTheLastAreExpectedOnlyWhereTheConfigSaysSo) {
+  ModelConfig written = testing_support::tiny_deepseek_v3();
+  written.layers = 3;
+  written.layer_is_moe.push_back(true);
+  ModelConfig claimed = testing_support::tiny_deepseek_v3();
+  testing_support::MemoryFileSystem fs;
+  write_tiny_model(fs, "m", written);
+  const SafetensorsReader reader(fs, "m");
+  EXPECT_NO_THROW(check_weights(claimed, reader));
+  claimed.extra_layers = 0;
+  EXPECT_THAT(error_of([&] { check_weights(claimed, reader); }).where,
+              HasSubstr("model.layers.2.input_layernorm.weight"));
 }
 
 TEST(WeightCheckTest, NamesTensorAndField) {

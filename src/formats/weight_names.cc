@@ -4,6 +4,7 @@
 #include "switchyard/model_config.h"
 
 #include "base/check.h"
+#include "formats/family.h"
 
 namespace switchyard {
 namespace {
@@ -24,21 +25,29 @@ constexpr std::array kLayerParts = {
     PartName{"q_bias", "self_attn.q_proj.bias"},
     PartName{"k_bias", "self_attn.k_proj.bias"},
     PartName{"v_bias", "self_attn.v_proj.bias"},
+    PartName{"o_bias", "self_attn.o_proj.bias"},
+    PartName{"sinks", "self_attn.sinks"},
     PartName{"q_norm", "self_attn.q_norm.weight"},
     PartName{"k_norm", "self_attn.k_norm.weight"},
+    PartName{"q_a", "self_attn.q_a_proj.weight"},
+    PartName{"q_a_norm", "self_attn.q_a_layernorm.weight"},
+    PartName{"q_b", "self_attn.q_b_proj.weight"},
+    PartName{"kv_a", "self_attn.kv_a_proj_with_mqa.weight"},
+    PartName{"kv_a_norm", "self_attn.kv_a_layernorm.weight"},
+    PartName{"kv_b", "self_attn.kv_b_proj.weight"},
 };
 
 constexpr std::array kProjections = {
-    PartName{"gate", "gate_proj.weight"},
-    PartName{"up", "up_proj.weight"},
-    PartName{"down", "down_proj.weight"},
+    PartName{"gate", "gate_proj.weight"}, PartName{"up", "up_proj.weight"},
+    PartName{"down", "down_proj.weight"}, PartName{"gate_bias", "gate_proj.bias"},
+    PartName{"up_bias", "up_proj.bias"},  PartName{"down_bias", "down_proj.bias"},
 };
 
 // Mixtral keeps the names of its first release: w1 is the gate, w3 goes up, w2 goes down.
 constexpr std::array kMixtralProjections = {
-    PartName{"gate", "w1.weight"},
-    PartName{"up", "w3.weight"},
-    PartName{"down", "w2.weight"},
+    PartName{"gate", "w1.weight"},  PartName{"up", "w3.weight"},
+    PartName{"down", "w2.weight"},  PartName{"gate_bias", "w1.bias"},
+    PartName{"up_bias", "w3.bias"}, PartName{"down_bias", "w2.bias"},
 };
 
 template <std::size_t n>
@@ -82,7 +91,7 @@ std::string WeightNames::expert(int l, int e, std::string_view part) const {
 
 std::string WeightNames::shared_expert(int l, std::string_view part) const {
   return in_layer(l, moe_block(family_))
-      .append("shared_expert.")
+      .append(traits(family_).shared_name)
       .append(lookup(kProjections, part));
 }
 
@@ -91,7 +100,11 @@ std::string WeightNames::shared_gate(int l) const {
 }
 
 std::string WeightNames::router(int l) const {
-  return in_layer(l, moe_block(family_)).append("gate.weight");
+  return in_layer(l, moe_block(family_)).append(traits(family_).router_name).append(".weight");
+}
+
+std::string WeightNames::router_bias(int l) const {
+  return in_layer(l, moe_block(family_)).append(traits(family_).router_name).append(".bias");
 }
 
 std::string WeightNames::router_projection(int l) const {

@@ -12,6 +12,7 @@
 #include "formats/weight_check.h"
 #include "models/checkpoint_io.h"
 #include "models/split_ffn.h"
+#include "models/trainable.h"
 
 namespace switchyard::models {
 namespace {
@@ -252,6 +253,7 @@ std::span<const WeightAdapter> weight_adapters() { return kAdapters; }
 
 AdaptationSource::AdaptationSource(FileSystem& fs, const std::string& directory)
     : config_(read_model_config(fs, directory)), names_(config_.family), reader_(fs, directory) {
+  require_trainable(config_, directory + "/config.json");
   check_weights(config_, reader_);
 }
 

@@ -162,8 +162,9 @@ ModelConfig as_family(const ModelConfig& config, Family family) {
 
 Family best_family(const ModelConfig& config) {
   // From the plainest to the one with most parts; a family that can say it all is as good as ours.
-  constexpr std::array kCandidates{Family::llama, Family::qwen2,     Family::mixtral,
-                                   Family::olmoe, Family::qwen2_moe, Family::qwen3_moe};
+  constexpr std::array kCandidates{Family::llama,    Family::qwen2, Family::qwen3,
+                                   Family::mixtral,  Family::olmoe, Family::qwen2_moe,
+                                   Family::qwen3_moe};
   for (const auto family : kCandidates) {
     try {
       as_family(config, family);

@@ -12,6 +12,7 @@
 #include "models/budget_loss.h"
 #include "models/dropout.h"
 #include "models/init.h"
+#include "models/trainable.h"
 #include "routing/recurrent.h"
 
 namespace switchyard::models {
@@ -86,6 +87,7 @@ torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const torch::Ten
 
 Decoder::Decoder(const ModelConfig& config, std::uint64_t init_seed) : config_(config) {
   validate(config);
+  require_trainable(config, "model config");
   embedding = register_parameter("embedding", torch::empty({config.vocab, config.width}));
   if (config.moe && routing::cell_gates(config.moe->router) > 0) {
     router_cell = register_module("router_cell", RouterCell(config.moe->router));

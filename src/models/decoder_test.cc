@@ -31,8 +31,9 @@ torch::Tensor run(Decoder& model, const torch::Tensor& tokens,
 
 const std::vector<ModelConfig>& all_configs() {
   static const std::vector<ModelConfig> configs{
-      tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
-      tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo(),     tiny_recurrent()};
+      tiny_llama(), tiny_mistral(),   tiny_qwen2(),     tiny_mixtral(),
+      tiny_olmoe(), tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(),
+      tiny_duo(),   tiny_recurrent(), tiny_qwen3()};
   return configs;
 }
 
@@ -49,6 +50,20 @@ TEST(Decoder, HasTheParametersItsConfigCounts) {
     }
     EXPECT_EQ(count, config.parameters()) << static_cast<int>(config.family);
   }
+}
+
+TEST(Decoder, RefusesWhatOnlyTheRuntimeComputes) {
+  const auto refusal = [](const ModelConfig& config) -> std::string {
+    try {
+      const Decoder model(config, 1);
+    } catch (const Error& error) {
+      return error.parts().what;
+    }
+    return "accepted";
+  };
+  EXPECT_THAT(refusal(tiny_deepseek_v2()), HasSubstr("kv_lora_rank"));
+  EXPECT_THAT(refusal(tiny_llama3()), HasSubstr("rope_scaling"));
+  EXPECT_THAT(refusal(tiny_windowed()), HasSubstr("sliding_window"));
 }
 
 TEST(Decoder, LaterTokensDoNotChangeEarlierLogits) {

@@ -1,5 +1,5 @@
-// Grouped-query causal attention over the sessions' KV caches.
-#include <cmath>
+// Causal attention over the sessions' KV caches: the choice of its kind, and grouped queries.
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -7,10 +7,6 @@
 
 namespace switchyard::runtime {
 namespace {
-
-void add_bias(std::span<float> row, std::span<const float> bias) {
-  for (std::size_t i = 0; i < bias.size(); ++i) row[i] += bias[i];
-}
 
 // Query-key norm over the whole row or over each head.
 void normalise_heads(const Model::Impl& m, std::span<float> row, std::span<const float> weight) {
@@ -55,31 +51,39 @@ void finish_projection(Run& run, const LayerWeights& w, int layer, std::size_t n
   }
 }
 
+// How many tokens the one at `position` looks at, itself and the newest before it.
+std::size_t tokens_seen(const ModelConfig& config, int layer, int position) {
+  const int window = config.window(layer);
+  return static_cast<std::size_t>(window > 0 ? std::min(window, position + 1) : position + 1);
+}
+
 // All query heads that share one key-value head, for token n.
 void attend(Run& run, int layer, std::size_t n, int kv_head, std::vector<float>& scores) {
   const Model::Impl& m = run.model;
   const auto head_dim = static_cast<std::size_t>(m.config.head_dim);
   const auto group = static_cast<std::size_t>(m.config.heads / m.config.kv_heads);
-  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+  const float scale = m.config.attention_scale();
   const RunToken& token = run.tokens[n];
-  const auto seen = static_cast<std::size_t>(token.position) + 1;
-  const float* keys = token.session->keys(layer, kv_head).data();
-  const float* values = token.session->values(layer, kv_head).data();
-  scores.resize(seen);
+  const std::size_t seen = tokens_seen(m.config, layer, token.position);
+  const std::size_t first = static_cast<std::size_t>(token.position) + 1 - seen;
+  const float* keys = token.session->keys(layer, kv_head).data() + first * head_dim;
+  const float* values = token.session->values(layer, kv_head).data() + first * head_dim;
+  const auto sinks = m.weights.layers[static_cast<std::size_t>(layer)].sinks;
+  scores.resize(seen + (sinks.empty() ? 0 : 1));
   for (std::size_t g = 0; g < group; ++g) {
     const std::size_t at = n * static_cast<std::size_t>(m.config.q_width()) +
                            (static_cast<std::size_t>(kv_head) * group + g) * head_dim;
     m.kernels->attention_scores(run.scratch.q.data() + at, keys, head_dim, seen, head_dim, scale,
                                 scores.data());
-    m.kernels->softmax(scores.data(), seen);
+    // A sink takes its share of the softmax and gives nothing.
+    if (!sinks.empty()) scores[seen] = sinks[static_cast<std::size_t>(kv_head) * group + g];
+    m.kernels->softmax(scores.data(), scores.size());
     m.kernels->attention_values(scores.data(), values, head_dim, seen, head_dim,
                                 run.scratch.mixed.data() + at);
   }
 }
 
-}  // namespace
-
-void run_attention(Run& run, int layer) {
+void run_grouped_attention(Run& run, int layer) {
   const Model::Impl& m = run.model;
   const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
   Scratch& s = run.scratch;
@@ -99,8 +103,8 @@ void run_attention(Run& run, int layer) {
   const auto kv_heads = static_cast<std::size_t>(m.config.kv_heads);
   std::size_t work = 0;
   for (const RunToken& t : run.tokens) {
-    work += 2 * (static_cast<std::size_t>(t.position) + 1) *
-            static_cast<std::size_t>(m.config.q_width());
+    work +=
+        2 * tokens_seen(m.config, layer, t.position) * static_cast<std::size_t>(m.config.q_width());
   }
   spread(run.threads, n * kv_heads, work, [&](std::size_t begin, std::size_t end) {
     std::vector<float> scores;
@@ -109,6 +113,17 @@ void run_attention(Run& run, int layer) {
     }
   });
   multiply(*m.kernels, run.threads, {w.o, s.mixed.data(), n, s.block.data()});
+  add_bias_to_rows(s.block.first(n * static_cast<std::size_t>(m.config.width)), w.o_bias);
+}
+
+}  // namespace
+
+void run_attention(Run& run, int layer) {
+  if (run.model.config.mla) {
+    run_latent_attention(run, layer);
+  } else {
+    run_grouped_attention(run, layer);
+  }
   add_block(run);
 }
 

@@ -18,6 +18,8 @@ struct Visitor {
   std::function<void(kernels::Matrix& target, const std::string& name, const Shape& shape)> matrix;
   std::function<void(std::span<const float>& target, const std::string& name, const Shape& shape)>
       vector;
+  // kv_b of latent attention, which becomes key_up and value_up.
+  std::function<void(LayerWeights& layer, const std::string& name, const Shape& shape)> latent;
 };
 
 void visit_ffn(FfnWeights& ffn, const FfnConfig& config, std::int64_t width,
@@ -28,6 +30,36 @@ void visit_ffn(FfnWeights& ffn, const FfnConfig& config, std::int64_t width,
   visit.matrix(ffn.down, name("down"), {width, hidden});
 }
 
+void visit_latent_attention(LayerWeights& layer, int l, const ModelConfig& c,
+                            const WeightNames& names, const Visitor& visit) {
+  const MlaConfig& mla = *c.mla;
+  const std::int64_t d = c.width;
+  if (mla.q_rank > 0) {
+    visit.matrix(layer.q_a, names.layer(l, "q_a"), {mla.q_rank, d});
+    visit.vector(layer.q_a_norm, names.layer(l, "q_a_norm"), {mla.q_rank});
+    visit.matrix(layer.q, names.layer(l, "q_b"), {c.q_width(), mla.q_rank});
+  } else {
+    visit.matrix(layer.q, names.layer(l, "q"), {c.q_width(), d});
+  }
+  visit.matrix(layer.kv_a, names.layer(l, "kv_a"), {mla.cached_width(), d});
+  visit.vector(layer.kv_a_norm, names.layer(l, "kv_a_norm"), {mla.kv_rank});
+  const std::int64_t heads = c.heads;
+  visit.latent(layer, names.layer(l, "kv_b"),
+               {heads * (mla.nope_dim + mla.value_dim), mla.kv_rank});
+}
+
+void visit_expert_bias(LayerWeights& layer, int l, const ModelConfig& c, const WeightNames& names,
+                       const Visitor& visit) {
+  const FfnConfig& ffn = c.moe->expert;
+  layer.expert_bias.resize(static_cast<std::size_t>(c.moe->router.experts));
+  for (int e = 0; e < c.moe->router.experts; ++e) {
+    ExpertBias& bias = layer.expert_bias[static_cast<std::size_t>(e)];
+    if (ffn.gated) visit.vector(bias.gate, names.expert(l, e, "gate_bias"), {ffn.hidden});
+    visit.vector(bias.up, names.expert(l, e, "up_bias"), {ffn.hidden});
+    visit.vector(bias.down, names.expert(l, e, "down_bias"), {c.width});
+  }
+}
+
 void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightNames& names,
                  const Visitor& visit) {
   const std::int64_t d = c.width;
@@ -35,15 +67,21 @@ void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightN
   const std::int64_t kv = c.kv_width();
   visit.vector(layer.input_norm, names.layer(l, "input_norm"), {d});
   visit.vector(layer.post_norm, names.layer(l, "post_norm"), {d});
-  visit.matrix(layer.q, names.layer(l, "q"), {q, d});
-  visit.matrix(layer.k, names.layer(l, "k"), {kv, d});
-  visit.matrix(layer.v, names.layer(l, "v"), {kv, d});
-  visit.matrix(layer.o, names.layer(l, "o"), {d, q});
+  if (c.mla) {
+    visit_latent_attention(layer, l, c, names, visit);
+  } else {
+    visit.matrix(layer.q, names.layer(l, "q"), {q, d});
+    visit.matrix(layer.k, names.layer(l, "k"), {kv, d});
+    visit.matrix(layer.v, names.layer(l, "v"), {kv, d});
+  }
+  visit.matrix(layer.o, names.layer(l, "o"), {d, c.mixed_width()});
   if (c.attention_bias) {
     visit.vector(layer.q_bias, names.layer(l, "q_bias"), {q});
     visit.vector(layer.k_bias, names.layer(l, "k_bias"), {kv});
     visit.vector(layer.v_bias, names.layer(l, "v_bias"), {kv});
   }
+  if (c.attention_output_bias) visit.vector(layer.o_bias, names.layer(l, "o_bias"), {d});
+  if (c.attention_sinks) visit.vector(layer.sinks, names.layer(l, "sinks"), {c.heads});
   if (c.qk_norm != QkNorm::none) {
     const bool full = c.qk_norm == QkNorm::full;
     visit.vector(layer.q_norm, names.layer(l, "q_norm"), {full ? q : c.head_dim});
@@ -65,6 +103,8 @@ void visit_layer(LayerWeights& layer, int l, const ModelConfig& c, const WeightN
   if (moe.router.selection_bias) {
     visit.vector(layer.selection_bias, names.selection_bias(l), {router_width});
   }
+  if (moe.router_bias) visit.vector(layer.router_bias, names.router_bias(l), {router_width});
+  if (moe.expert_bias) visit_expert_bias(layer, l, c, names, visit);
   if (moe.shared_hidden > 0) {
     FfnConfig shared = moe.expert;
     shared.hidden = moe.shared_hidden;
@@ -145,6 +185,55 @@ class DirectReader {
   AlignedBuffer bounce_{1 << 20};
 };
 
+// kv_b [H (nope_dim + value_dim), kv_rank] in its two parts.
+struct LatentParts {
+  LatentParts(const ModelConfig& c, const TensorInfo& tensor)
+      : heads(static_cast<std::size_t>(c.heads)),
+        nope(static_cast<std::size_t>(c.mla->nope_dim)),
+        value(static_cast<std::size_t>(c.mla->value_dim)),
+        rank(static_cast<std::size_t>(c.mla->kv_rank)),
+        key_type(tensor.dtype == DType::bf16 ? DType::bf16 : DType::f32),
+        value_type(kept_as_stored(tensor.dtype) ? tensor.dtype : DType::f32),
+        value_row_bytes(matrix_bytes(tensor) / static_cast<std::size_t>(tensor.shape[0])) {}
+
+  // A transposed matrix cannot stay quantised: its blocks would lie across rows.
+  std::size_t key_bytes() const { return heads * rank * nope * dtype_size(key_type); }
+  std::size_t value_bytes() const { return heads * value * value_row_bytes; }
+
+  std::size_t heads, nope, value, rank;
+  DType key_type, value_type;
+  std::size_t value_row_bytes;
+};
+
+// K_h^T of every head, from kv_b in fp32.
+void transpose_keys(const LatentParts& parts, std::span<const float> kv_b,
+                    std::span<std::byte> out) {
+  const std::size_t per_head = (parts.nope + parts.value) * parts.rank;
+  for (std::size_t h = 0; h < parts.heads; ++h) {
+    for (std::size_t r = 0; r < parts.rank; ++r) {
+      for (std::size_t i = 0; i < parts.nope; ++i) {
+        const float weight = kv_b[h * per_head + i * parts.rank + r];
+        const std::size_t at = (h * parts.rank + r) * parts.nope + i;
+        if (parts.key_type == DType::bf16) {
+          const kernels::Bf16 narrow = kernels::to_bf16(weight);  // exact: it was bf16 before
+          std::memcpy(out.data() + at * sizeof narrow, &narrow, sizeof narrow);
+        } else {
+          std::memcpy(out.data() + at * sizeof weight, &weight, sizeof weight);
+        }
+      }
+    }
+  }
+}
+
+// The rows of V of every head, as they are in kv_b.
+void copy_values(const LatentParts& parts, const std::byte* kv_b, std::span<std::byte> out) {
+  const std::size_t bytes = parts.value * parts.value_row_bytes;
+  for (std::size_t h = 0; h < parts.heads; ++h) {
+    const std::size_t row = h * (parts.nope + parts.value) + parts.nope;
+    std::memcpy(out.data() + h * bytes, kv_b + row * parts.value_row_bytes, bytes);
+  }
+}
+
 kernels::Matrix as_matrix(DType dtype, const void* data, const Shape& shape) {
   return {dtype, data, static_cast<std::size_t>(shape[0]), static_cast<std::size_t>(shape[1])};
 }
@@ -163,6 +252,11 @@ std::uint64_t DenseWeights::bytes_needed(const WeightFiles& tensors, const Model
                  [&](std::span<const float>&, const std::string& name, const Shape& shape) {
                    static_cast<void>(tensors.find(name, shape));
                    total += Arena::rounded(vector_bytes(shape));
+                 },
+             .latent =
+                 [&](LayerWeights&, const std::string& name, const Shape& shape) {
+                   const LatentParts parts(config, tensors.find(name, shape));
+                   total += Arena::rounded(parts.key_bytes()) + Arena::rounded(parts.value_bytes());
                  }});
   return total;
 }
@@ -196,6 +290,25 @@ DenseWeights DenseWeights::load(FileSystem& fs, const WeightFiles& tensors,
              const auto data = arena.take<float>(static_cast<std::size_t>(shape[0]));
              std::ranges::copy(tensors.read_f32(name, shape), data.begin());
              target = data;
+           },
+       .latent =
+           [&](LayerWeights& layer, const std::string& name, const Shape& shape) {
+             const TensorInfo& tensor = tensors.find(name, shape);
+             const LatentParts parts(config, tensor);
+             const std::vector<float> kv_b = tensors.read_f32(name, shape);
+             const auto keys = arena.take<std::byte>(parts.key_bytes());
+             transpose_keys(parts, kv_b, keys);
+             layer.key_up = {parts.key_type, keys.data(), parts.heads * parts.rank, parts.nope};
+             const auto values = arena.take<std::byte>(parts.value_bytes());
+             if (kept_as_stored(tensor.dtype)) {
+               std::vector<std::byte> stored(static_cast<std::size_t>(tensor.bytes));
+               reader.read(tensor, stored.data());
+               copy_values(parts, stored.data(), values);
+             } else {
+               copy_values(parts, std::as_bytes(std::span(kv_b)).data(), values);
+             }
+             layer.value_up = {parts.value_type, values.data(), parts.heads * parts.value,
+                               parts.rank};
            }});
   if (config.tied_embeddings) weights.output = weights.embedding;
   return weights;

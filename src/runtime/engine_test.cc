@@ -63,6 +63,15 @@ std::vector<NamedConfig> all_configs() {
           {"olmoe", testing_support::tiny_olmoe()},
           {"qwen2_moe", testing_support::tiny_qwen2_moe()},
           {"qwen3_moe", testing_support::tiny_qwen3_moe()},
+          {"qwen3", testing_support::tiny_qwen3()},
+          {"windowed", testing_support::tiny_windowed()},
+          {"llama3", testing_support::tiny_llama3()},
+          {"yarn", testing_support::tiny_yarn()},
+          {"deepseek_v2", testing_support::tiny_deepseek_v2()},
+          {"deepseek_v2_groups", testing_support::tiny_deepseek_v2_groups()},
+          {"deepseek_v3", testing_support::tiny_deepseek_v3()},
+          {"latent", testing_support::tiny_latent()},
+          {"gpt_oss", testing_support::tiny_gpt_oss()},
           {"switchyard", testing_support::tiny_switchyard()},
           {"duo", testing_support::tiny_duo()},
           {"duo_router", testing_support::tiny_duo_router()},
@@ -140,18 +149,22 @@ TEST_F(EngineTest, AgreesWithTheReferenceDecoderForEveryFamily) {
 }
 
 TEST_F(EngineTest, EveryKernelSetGivesTheSameBits) {
-  const std::string path = write(testing_support::tiny_olmoe(), DType::bf16);
-  const auto tokens = some_tokens(96, 20);
-  const auto expected = all_logits(path, tokens, {.kernels = "scalar"});
-  for (const kernels::KernelSet& set : kernels::all()) {
-    if (!set.supported()) continue;
-    EXPECT_EQ(all_logits(path, tokens, {.kernels = std::string(set.name)}), expected) << set.name;
+  for (const ModelConfig& config :
+       {testing_support::tiny_olmoe(), testing_support::tiny_deepseek_v2()}) {
+    const std::string path = write(config, DType::bf16);
+    const auto tokens = some_tokens(96, 20);
+    const auto expected = all_logits(path, tokens, {.kernels = "scalar"});
+    for (const kernels::KernelSet& set : kernels::all()) {
+      if (!set.supported()) continue;
+      EXPECT_EQ(all_logits(path, tokens, {.kernels = std::string(set.name)}), expected) << set.name;
+    }
   }
 }
 
 TEST_F(EngineTest, BudgetPolicyPrefetchThreadsAndBatchSizeDoNotChangeABit) {
   for (const ModelConfig& config :
-       {testing_support::tiny_mixtral(), testing_support::tiny_recurrent()}) {
+       {testing_support::tiny_mixtral(), testing_support::tiny_recurrent(),
+        testing_support::tiny_deepseek_v3()}) {
     const std::string path = write(config);
     const auto tokens = some_tokens(96, 40);
     const auto expected = all_logits(path, tokens);
@@ -174,7 +187,9 @@ TEST_F(EngineTest, BudgetPolicyPrefetchThreadsAndBatchSizeDoNotChangeABit) {
 
 TEST_F(EngineTest, RoutersOfEveryKindGiveTheSameBitsUnderEveryBudget) {
   for (const NamedConfig& c : all_configs()) {
-    if (!c.config.moe || c.config.family != Family::switchyard) continue;
+    const bool particular =
+        c.config.family == Family::switchyard || c.config.family == Family::gpt_oss || c.config.mla;
+    if (!c.config.moe || !particular) continue;
     const std::string path = write(c.config);
     const auto tokens = some_tokens(c.config.vocab, 40);
     const auto expected = all_logits(path, tokens);
@@ -222,7 +237,9 @@ TEST_F(EngineTest, NullExpertsReadNothing) {
 // of the step that chose it, nothing for null experts and skips.
 TEST_F(EngineTest, BytesReadAreThoseOfTheExpertsThatTheRoutesName) {
   for (const NamedConfig& c : all_configs()) {
-    if (!c.config.moe || c.config.family != Family::switchyard) continue;
+    const bool particular =
+        c.config.family == Family::switchyard || c.config.family == Family::gpt_oss || c.config.mla;
+    if (!c.config.moe || !particular) continue;
     // Room for the experts of one layer at the least; LRU over two layers or more forgets.
     const auto model =
         Model::open(fs_, write(c.config), {.expert_share = 1.0, .prefetch = Prefetch::off});

@@ -1,4 +1,6 @@
 // Row-wise steps and the dense feed-forward network.
+#include <algorithm>
+
 #include "base/check.h"
 #include "runtime/run.h"
 
@@ -23,10 +25,24 @@ void add_block(Run& run) {
   });
 }
 
-void activate(const kernels::KernelSet& kernels, const FfnConfig& ffn, const float* gate, float* up,
+namespace {
+
+// (u + 1) g sigmoid(a g) = silu(a g) (u + 1) / a.
+void activate_clamped(const kernels::KernelSet& kernels, float* gate, float* up, std::size_t n) {
+  for (std::size_t i = 0; i < n; ++i) {
+    gate[i] = std::min(gate[i], FfnConfig::kClamp) * FfnConfig::kSlope;
+    up[i] = (std::clamp(up[i], -FfnConfig::kClamp, FfnConfig::kClamp) + 1.0F) / FfnConfig::kSlope;
+  }
+  kernels.silu(gate, up, up, n);
+}
+
+}  // namespace
+
+void activate(const kernels::KernelSet& kernels, const FfnConfig& ffn, float* gate, float* up,
               std::size_t n) {
   const float* input = ffn.gated ? gate : up;
   const float* factor = ffn.gated ? up : nullptr;
+  if (ffn.clamped) return activate_clamped(kernels, gate, up, n);
   switch (ffn.activation) {
     case Activation::silu:
       return kernels.silu(input, factor, up, n);

@@ -32,9 +32,11 @@ std::uint64_t expert_share(const ModelOptions& options, const ExpertNeeds& exper
 }  // namespace
 
 std::uint64_t kv_bytes(const ModelConfig& config, int tokens) {
-  const auto values =
-      static_cast<std::size_t>(config.kv_width()) * static_cast<std::size_t>(tokens);
-  return 2 * static_cast<std::uint64_t>(config.layers) * Arena::rounded(values * sizeof(float));
+  // Latent attention has one row a token instead of keys and values.
+  const int width = config.mla ? config.mla->cached_width() : config.kv_width();
+  const std::uint64_t rows = config.mla ? 1 : 2;
+  const auto values = static_cast<std::size_t>(width) * static_cast<std::size_t>(tokens);
+  return rows * static_cast<std::uint64_t>(config.layers) * Arena::rounded(values * sizeof(float));
 }
 
 MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,

@@ -143,7 +143,7 @@ std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& dire
       needs.full = experts::Cache::full_bytes(*m.experts.store, cache);
     }
     m.rope = RopeTable(options.session_tokens > 0 ? options.session_tokens : m.config.context,
-                       m.config.head_dim, m.config.rope_theta);
+                       m.config.rope_dim(), m.config.rope_theta, m.config.rope_scaling);
     const std::uint64_t dense_bytes = DenseWeights::bytes_needed(tensors, m.config);
     m.plan = plan_memory(m.config, options, process_memory().resident + kProcessReserve,
                          dense_bytes, needs);

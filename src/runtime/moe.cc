@@ -103,6 +103,7 @@ void compute_experts(Run& run, int layer, std::span<const std::size_t> positions
   const auto d = static_cast<std::size_t>(m.config.width);
   // Rows lie at multiples of the largest width; a narrower expert fills the front of its place.
   const auto f = static_cast<std::size_t>(ffn.hidden);
+  const auto& biases = m.weights.layers[static_cast<std::size_t>(layer)].expert_bias;
   Scratch& s = run.scratch;
   std::vector<Product> in;
   std::vector<Product> out;
@@ -124,11 +125,21 @@ void compute_experts(Run& run, int layer, std::span<const std::size_t> positions
     for (std::size_t i = begin; i < end; ++i) {
       const std::uint32_t expert = run.active[positions[i]];
       const std::size_t at = run.plan.expert_begin[expert] * f;
+      if (!biases.empty()) {
+        const std::size_t values = out[i].rows * f;
+        add_bias_to_rows(s.expert_gate.subspan(at, ffn.gated ? values : 0), biases[expert].gate);
+        add_bias_to_rows(s.expert_up.subspan(at, values), biases[expert].up);
+      }
       activate(*m.kernels, ffn, s.expert_gate.data() + at, s.expert_up.data() + at,
                out[i].rows * out[i].weight.columns);
     }
   });
   multiply(*m.kernels, run.threads, out);
+  for (std::size_t i = 0; !biases.empty() && i < positions.size(); ++i) {
+    const std::uint32_t expert = run.active[positions[i]];
+    add_bias_to_rows(s.expert_out.subspan(run.plan.expert_begin[expert] * d, out[i].rows * d),
+                     biases[expert].down);
+  }
 }
 
 // block += (gate of the shared expert) * shared expert(normed)

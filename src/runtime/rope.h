@@ -1,10 +1,13 @@
 // Rotary position embedding (Su 2021), in the layout of Hugging Face Llama: the halves of a head
-// are rotated together.
+// are rotated together. Scaling of the frequencies for longer contexts as switchyard/model_config.h
+// names it.
 #pragma once
 
 #include <cstddef>
 #include <span>
 #include <vector>
+
+#include "switchyard/model_config.h"
 
 namespace switchyard::runtime {
 
@@ -12,12 +15,10 @@ namespace switchyard::runtime {
 class RopeTable {
  public:
   RopeTable() = default;
-  // positions: how many; head_dim: even.
-  RopeTable(int positions, int head_dim, float theta);
+  // positions: how many; dims: what is rotated of a head, even.
+  RopeTable(int positions, int dims, float theta, const RopeScaling& scaling = {});
 
-  std::span<const float> cosines(int position) const {
-    return row(cos_, position);
-  }  // [head_dim / 2]
+  std::span<const float> cosines(int position) const { return row(cos_, position); }  // [dims / 2]
   std::span<const float> sines(int position) const { return row(sin_, position); }
   std::size_t bytes() const { return (cos_.size() + sin_.size()) * sizeof(float); }
 

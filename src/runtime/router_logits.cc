@@ -51,6 +51,7 @@ void router_logits(Run& run, const LayerWeights& w, routing::State& state,
     }
   }
   multiply(*m.kernels, run.threads, {w.router, x.data(), n, logits.data()});
+  add_bias_to_rows(logits.first(n * w.router.rows), w.router_bias);
 }
 
 }  // namespace switchyard::runtime

@@ -56,6 +56,9 @@ void run_ffn(Run& run, const FfnWeights& weights, const FfnConfig& ffn, std::spa
 // recurrent router's step moves state.recurrent on.
 void router_logits(Run& run, const LayerWeights& w, routing::State& state, std::span<float> logits);
 
+// Output of attention on the latent cache, in `block`.
+void run_latent_attention(Run& run, int layer);
+
 // Each adds its output to the residual stream x [N, D].
 void run_attention(Run& run, int layer);
 void run_dense_ffn(Run& run, int layer);
@@ -77,10 +80,22 @@ void spread(ThreadPool& threads, std::size_t count, std::size_t work, Body&& bod
 // y = rms_norm(x, weight) row by row; x and y [N, D].
 void normalise_rows(Run& run, std::span<const float> x, std::span<const float> weight,
                     std::span<float> y);
+inline void add_bias(std::span<float> row, std::span<const float> bias) {
+  for (std::size_t i = 0; i < bias.size(); ++i) row[i] += bias[i];
+}
+// The same to every row; does nothing where the bias is empty.
+inline void add_bias_to_rows(std::span<float> rows, std::span<const float> bias) {
+  if (bias.empty()) return;
+  for (std::size_t at = 0; at < rows.size(); at += bias.size()) {
+    add_bias(rows.subspan(at, bias.size()), bias);
+  }
+}
+
 // x += block, [N, D].
 void add_block(Run& run);
-// out = activation(gate) * up, or activation(up) when not gated; result in up. [n values]
-void activate(const kernels::KernelSet& kernels, const FfnConfig& ffn, const float* gate, float* up,
+// activation(gate) * up, or activation(up) when not gated; the result is in up, gate is lost. [n
+// values]
+void activate(const kernels::KernelSet& kernels, const FfnConfig& ffn, float* gate, float* up,
               std::size_t n);
 
 }  // namespace switchyard::runtime

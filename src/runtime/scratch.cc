@@ -19,9 +19,18 @@ void lay_out(const ModelConfig& c, std::size_t n, Take&& take) {
   take(&Scratch::x, n * d);
   take(&Scratch::normed, n * d);
   take(&Scratch::q, n * q);
-  take(&Scratch::k, n * kv);
-  take(&Scratch::v, n * kv);
-  take(&Scratch::mixed, n * q);
+  if (c.mla) {
+    const auto h = static_cast<std::size_t>(c.heads);
+    take(&Scratch::q_low, n * static_cast<std::size_t>(c.mla->q_rank));
+    take(&Scratch::latent, n * static_cast<std::size_t>(c.mla->cached_width()));
+    take(&Scratch::head_rows,
+         n * h * static_cast<std::size_t>(std::max(c.mla->nope_dim, c.mla->value_dim)));
+    take(&Scratch::head_latents, n * h * static_cast<std::size_t>(c.mla->kv_rank));
+  } else {
+    take(&Scratch::k, n * kv);
+    take(&Scratch::v, n * kv);
+  }
+  take(&Scratch::mixed, n * static_cast<std::size_t>(c.mixed_width()));
   take(&Scratch::block, n * d);
   const bool any_dense = std::ranges::find(c.layer_is_moe, false) != c.layer_is_moe.end();
   const auto hidden = static_cast<std::size_t>(
@@ -60,8 +69,8 @@ std::size_t arena_bytes(const ModelConfig& config, int tokens) {
 std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions) {
   // Besides the arena: attention scores of each thread, and logits: a block of rows being
   // computed, and what the caller was handed in this step and the last.
-  const auto scores =
-      static_cast<std::uint64_t>(available_cores()) * static_cast<std::uint64_t>(config.context);
+  const auto scores = static_cast<std::uint64_t>(available_cores()) *
+                      (static_cast<std::uint64_t>(config.context) + 1);
   const auto logits =
       3 * static_cast<std::uint64_t>(sessions) * static_cast<std::uint64_t>(config.vocab);
   // The state of a recurrent router, and its copy for a guess of the next layer.

@@ -18,15 +18,20 @@ struct Scratch {
   Scratch(const ModelConfig& config, int tokens, int sessions,
           const std::shared_ptr<Ledger>& ledger);
 
-  std::span<float> x;              // [N, D] residual stream
-  std::span<float> normed;         // [N, D]
-  std::span<float> q;              // [N, H * head_dim]
-  std::span<float> k;              // [N, KV heads * head_dim]
-  std::span<float> v;              // [N, KV heads * head_dim]
-  std::span<float> mixed;          // [N, H * head_dim] attention output before its projection
-  std::span<float> block;          // [N, D] output of attention or FFN, to be added to x
-  std::span<float> gate;           // [N, dense or shared F]
-  std::span<float> up;             // [N, dense or shared F]
+  std::span<float> x;       // [N, D] residual stream
+  std::span<float> normed;  // [N, D]
+  std::span<float> q;       // [N, H * head_dim]
+  std::span<float> k;       // [N, KV heads * head_dim]; k and v: grouped queries only
+  std::span<float> v;       // [N, KV heads * head_dim]
+  // Latent attention only (mla.cc)
+  std::span<float> q_low;         // [N, q_rank]
+  std::span<float> latent;        // [N, kv_rank + rope_dim]
+  std::span<float> head_rows;     // [H, N, nope_dim], then [H, N, value_dim]
+  std::span<float> head_latents;  // [H, N, kv_rank]
+  std::span<float> mixed;  // [N, H * head_dim or value_dim] attention output before its projection
+  std::span<float> block;  // [N, D] output of attention or FFN, to be added to x
+  std::span<float> gate;   // [N, dense or shared F]
+  std::span<float> up;     // [N, dense or shared F]
   std::span<float> router_logits;  // [N, R]
   std::span<float> next_logits;    // [N, R] the next router's, for prefetch
   // Of routers that are more than one matrix (routing/recurrent.h)

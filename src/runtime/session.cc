@@ -30,9 +30,15 @@ Session::Impl::Impl(std::shared_ptr<const Model> owner, int tokens)
       booking_(Ledger::book(model->impl().ledger, Purpose::kv_cache,
                             kv_bytes(model->config(), max_tokens))),
       arena_(static_cast<std::size_t>(kv_bytes(model->config(), max_tokens))) {
-  const auto layer =
-      static_cast<std::size_t>(model->config().kv_width()) * static_cast<std::size_t>(max_tokens);
-  for (int l = 0; l < model->config().layers; ++l) {
+  const ModelConfig& config = model->config();
+  const auto tokens_held = static_cast<std::size_t>(max_tokens);
+  if (config.mla) {
+    const std::size_t rows = static_cast<std::size_t>(config.mla->cached_width()) * tokens_held;
+    for (int l = 0; l < config.layers; ++l) latents_.push_back(arena_.take<float>(rows));
+    return;
+  }
+  const std::size_t layer = static_cast<std::size_t>(config.kv_width()) * tokens_held;
+  for (int l = 0; l < config.layers; ++l) {
     keys_.push_back(arena_.take<float>(layer));
     values_.push_back(arena_.take<float>(layer));
   }

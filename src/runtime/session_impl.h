@@ -18,6 +18,9 @@ struct Session::Impl {
   std::span<float> keys(int layer, int kv_head) { return head(keys_, layer, kv_head); }
   std::span<float> values(int layer, int kv_head) { return head(values_, layer, kv_head); }
 
+  // What latent attention keeps instead, of all heads: [max_tokens, kv_rank + rope_dim].
+  std::span<float> latents(int layer) { return latents_[static_cast<std::size_t>(layer)]; }
+
   std::shared_ptr<const Model> model;
   int max_tokens = 0;
   int length = 0;
@@ -34,6 +37,7 @@ struct Session::Impl {
   Arena arena_;
   std::vector<std::span<float>> keys_;  // [L] of [KV heads, max_tokens, head_dim]
   std::vector<std::span<float>> values_;
+  std::vector<std::span<float>> latents_;  // [L]; empty with grouped queries, else the others are
 };
 
 }  // namespace switchyard::runtime

@@ -12,6 +12,9 @@ namespace {
 constexpr std::array kFormats = {
     Format{"safetensors", safetensors_seeds, read_safetensors},
     Format{"safetensors_index", safetensors_index_seeds, read_safetensors_index},
+    Format{"gguf", gguf_seeds, read_gguf},
+    Format{"gguf_model", gguf_model_seeds, read_gguf_model},
+    Format{"gguf_split", gguf_split_seeds, read_gguf_split},
     Format{"model_config", model_config_seeds, read_model_config},
     Format{"routing_config", routing_config_seeds, read_routing_config},
     Format{"npy", npy_seeds, read_npy},

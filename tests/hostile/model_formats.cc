@@ -49,8 +49,11 @@ void use(const SafetensorsReader& reader) {
 
 std::vector<ModelConfig> tiny_models() {
   using namespace testing_support;
-  return {tiny_llama(),     tiny_mistral(),   tiny_qwen2(),      tiny_mixtral(), tiny_olmoe(),
-          tiny_qwen2_moe(), tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()};
+  std::vector<ModelConfig> models = {tiny_llama(),     tiny_mistral(),    tiny_qwen2(),
+                                     tiny_mixtral(),   tiny_olmoe(),      tiny_qwen2_moe(),
+                                     tiny_qwen3_moe(), tiny_switchyard(), tiny_duo()};
+  for (const ModelConfig& config : tiny_attentions()) models.push_back(config);
+  return models;
 }
 
 }  // namespace

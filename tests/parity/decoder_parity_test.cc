@@ -93,6 +93,7 @@ std::vector<Case> cases() {
       {"olmoe", tiny_olmoe()},
       {"qwen2_moe", tiny_qwen2_moe()},
       {"qwen3_moe", tiny_qwen3_moe()},
+      {"qwen3", tiny_qwen3()},
       {"switchyard", tiny_switchyard()},
       {"hash", with_kind(routing::Kind::hash)},
       {"random", with_kind(routing::Kind::random)},

@@ -1,45 +1,18 @@
 #include "support/reference_decoder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
 #include "switchyard/model_config.h"
 #include "switchyard/routing.h"
-#include "switchyard/safetensors.h"
+
+#include "support/reference_parts.h"
 
 namespace switchyard::testing_support {
 namespace {
 
-using Vector = std::vector<double>;
-
-struct Weights {
-  Weights(FileSystem& fs, const std::string& directory) : tensors(fs, directory) {}
-  Vector get(const std::string& name) const {
-    const std::vector<float> values = tensors.read_f32(name);
-    return {values.begin(), values.end()};
-  }
-  SafetensorsReader tensors;
-};
-
-Vector times(const Vector& matrix, const Vector& x) {  // [O, I] x [I]
-  Vector y(matrix.size() / x.size(), 0.0);
-  for (std::size_t o = 0; o < y.size(); ++o) {
-    for (std::size_t i = 0; i < x.size(); ++i) y[o] += matrix[o * x.size() + i] * x[i];
-  }
-  return y;
-}
-
-void add(Vector& x, const Vector& y, double scale = 1.0) {
-  for (std::size_t i = 0; i < x.size(); ++i) x[i] += scale * y[i];
-}
-
-Vector rms_norm(const Vector& x, const Vector& weight, double epsilon) {
-  double mean = 0;
-  for (const double v : x) mean += v * v / static_cast<double>(x.size());
-  Vector y(x.size());
-  for (std::size_t i = 0; i < x.size(); ++i) y[i] = x[i] / std::sqrt(mean + epsilon) * weight[i];
-  return y;
-}
+using namespace reference;
 
 double activate(Activation activation, double x) {
   switch (activation) {
@@ -56,88 +29,27 @@ double activate(Activation activation, double x) {
 }
 
 template <class Name>
-Vector ffn(const Weights& w, const FfnConfig& config, const Name& name, const Vector& x) {
+Vector ffn(const Weights& w, const FfnConfig& config, const Name& name, const Vector& x,
+           bool bias = false) {
   Vector hidden = times(w.get(name("up")), x);
+  if (bias) add(hidden, w.get(name("up_bias")));
   if (config.gated) {
-    const Vector gate = times(w.get(name("gate")), x);
-    for (std::size_t i = 0; i < hidden.size(); ++i)
-      hidden[i] *= activate(config.activation, gate[i]);
+    Vector gate = times(w.get(name("gate")), x);
+    if (bias) add(gate, w.get(name("gate_bias")));
+    for (std::size_t i = 0; i < hidden.size(); ++i) {
+      if (config.clamped) {
+        const double g = std::min(gate[i], 7.0), u = std::max(-7.0, std::min(hidden[i], 7.0));
+        hidden[i] = (u + 1) * g / (1 + std::exp(-1.702 * g));
+      } else {
+        hidden[i] *= activate(config.activation, gate[i]);
+      }
+    }
   } else {
     for (double& h : hidden) h = activate(config.activation, h);
   }
-  return times(w.get(name("down")), hidden);
-}
-
-Vector head_norm(const Weights& w, const ModelConfig& c, const std::string& name, const Vector& x) {
-  const Vector weight = w.get(name);
-  Vector y;
-  for (std::size_t at = 0; at < x.size(); at += weight.size()) {
-    const Vector part(x.begin() + static_cast<std::ptrdiff_t>(at),
-                      x.begin() + static_cast<std::ptrdiff_t>(at + weight.size()));
-    const Vector normed = rms_norm(part, weight, c.norm_epsilon);
-    y.insert(y.end(), normed.begin(), normed.end());
-  }
+  Vector y = times(w.get(name("down")), hidden);
+  if (bias) add(y, w.get(name("down_bias")));
   return y;
-}
-
-void rotate(const ModelConfig& c, Vector& x, std::size_t position) {
-  const auto head_dim = static_cast<std::size_t>(c.head_dim);
-  for (std::size_t at = 0; at < x.size(); at += head_dim) {
-    for (std::size_t i = 0; i < head_dim / 2; ++i) {
-      const double angle =
-          static_cast<double>(position) /
-          std::pow(static_cast<double>(c.rope_theta), 2.0 * static_cast<double>(i) / c.head_dim);
-      const double a = x[at + i];
-      const double b = x[at + i + head_dim / 2];
-      x[at + i] = a * std::cos(angle) - b * std::sin(angle);
-      x[at + i + head_dim / 2] = b * std::cos(angle) + a * std::sin(angle);
-    }
-  }
-}
-
-// Keys and values of the tokens so far, in one layer.
-struct Past {
-  std::vector<Vector> keys;
-  std::vector<Vector> values;
-};
-
-Vector attention(const Weights& w, const ModelConfig& c, int l, const Vector& x, Past& past) {
-  const WeightNames names(c.family);
-  Vector q = times(w.get(names.layer(l, "q")), x);
-  Vector k = times(w.get(names.layer(l, "k")), x);
-  Vector v = times(w.get(names.layer(l, "v")), x);
-  if (c.attention_bias) {
-    add(q, w.get(names.layer(l, "q_bias")));
-    add(k, w.get(names.layer(l, "k_bias")));
-    add(v, w.get(names.layer(l, "v_bias")));
-  }
-  if (c.qk_norm != QkNorm::none) {
-    q = head_norm(w, c, names.layer(l, "q_norm"), q);
-    k = head_norm(w, c, names.layer(l, "k_norm"), k);
-  }
-  rotate(c, q, past.keys.size());
-  rotate(c, k, past.keys.size());
-  past.keys.push_back(k);
-  past.values.push_back(v);
-  const auto head_dim = static_cast<std::size_t>(c.head_dim);
-  Vector mixed(q.size(), 0.0);
-  for (int h = 0; h < c.heads; ++h) {
-    const std::size_t from_q = static_cast<std::size_t>(h) * head_dim;
-    const std::size_t from_kv = static_cast<std::size_t>(h / (c.heads / c.kv_heads)) * head_dim;
-    Vector weight(past.keys.size(), 0.0);
-    double sum = 0;
-    for (std::size_t t = 0; t < weight.size(); ++t) {
-      double dot = 0;
-      for (std::size_t i = 0; i < head_dim; ++i) dot += q[from_q + i] * past.keys[t][from_kv + i];
-      weight[t] = std::exp(dot / std::sqrt(static_cast<double>(head_dim)));
-      sum += weight[t];
-    }
-    for (std::size_t t = 0; t < weight.size(); ++t) {
-      for (std::size_t i = 0; i < head_dim; ++i)
-        mixed[from_q + i] += weight[t] / sum * past.values[t][from_kv + i];
-    }
-  }
-  return times(w.get(names.layer(l, "o")), mixed);
 }
 
 double sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
@@ -169,7 +81,11 @@ Vector router_logits(const Weights& w, const ModelConfig& c, int l, const Vector
   const WeightNames names(c.family);
   const routing::Config& router = c.moe->router;
   if (routing::router_width(router) == 0) return {};
-  if (router.router_hidden == 0) return times(w.get(names.router(l)), x);
+  if (router.router_hidden == 0) {
+    Vector logits = times(w.get(names.router(l)), x);
+    if (c.moe->router_bias) add(logits, w.get(names.router_bias(l)));
+    return logits;
+  }
   Vector hidden = times(w.get(names.router_projection(l)), x);
   if (router.kind != routing::Kind::recurrent) {
     for (double& v : hidden) v = activate(Activation::gelu, v);
@@ -203,7 +119,7 @@ Vector moe(const Weights& w, const ModelConfig& c, int l, const Vector& x, std::
   Vector y(x.size(), 0.0);
   for (std::size_t a = 0; a < decision.assignments(); ++a) {
     const auto part = [&](std::string_view p) { return names.expert(l, decision.expert[a], p); };
-    add(y, ffn(w, moe.ffn(decision.expert[a]), part, x), decision.weight[a]);
+    add(y, ffn(w, moe.ffn(decision.expert[a]), part, x, moe.expert_bias), decision.weight[a]);
   }
   if (moe.shared_hidden > 0) {
     const auto part = [&](std::string_view p) { return names.shared_expert(l, p); };
@@ -233,7 +149,9 @@ std::vector<double> reference_logits(FileSystem& fs, const std::string& director
       const auto norm = [&](const char* part) {
         return rms_norm(x, w.get(names.layer(l, part)), c.norm_epsilon);
       };
-      add(x, attention(w, c, l, norm("input_norm"), past[static_cast<std::size_t>(l)]));
+      Past& layer_past = past[static_cast<std::size_t>(l)];
+      const Vector input = norm("input_norm");
+      add(x, attention(w, c, l, input, layer_past));
       const Vector normed = norm("post_norm");
       if (c.layer_is_moe[static_cast<std::size_t>(l)]) {
         add(x, moe(w, c, l, normed, tokens[t], t, router_state));

@@ -144,6 +144,104 @@ ModelConfig tiny_qwen3_moe() {
   return c;
 }
 
+ModelConfig tiny_qwen3() {
+  ModelConfig c = tiny(Family::qwen3);
+  c.head_dim = 16;
+  c.qk_norm = QkNorm::per_head;
+  return c;
+}
+
+ModelConfig tiny_windowed() {
+  ModelConfig c = tiny(Family::mistral);
+  c.sliding_window = 5;
+  c.layer_is_windowed = {true, true};
+  return c;
+}
+
+ModelConfig tiny_llama3() {
+  ModelConfig c = tiny(Family::llama);
+  c.rope_scaling = {.kind = RopeKind::llama3, .factor = 8.0F, .original_context = 64};
+  return c;
+}
+
+ModelConfig tiny_yarn() {
+  ModelConfig c = tiny_qwen2();
+  c.rope_theta = 100.0F;
+  c.rope_scaling = {
+      .kind = RopeKind::yarn, .factor = 4.0F, .original_context = 32, .truncate = false};
+  c.sliding_window = 6;
+  c.layer_is_windowed = {false, true};
+  return c;
+}
+
+namespace {
+
+ModelConfig tiny_deepseek(Family family) {
+  ModelConfig c = tiny_moe(family);
+  c.norm_epsilon = MlaConfig::kNormEpsilon;
+  c.kv_heads = c.heads;
+  c.mla = MlaConfig{.kv_rank = 20, .nope_dim = 12, .rope_dim = 8, .value_dim = 10};
+  c.head_dim = 20;
+  c.dense.hidden = 48;
+  c.layer_is_moe = {false, true};
+  c.moe->router.group_score = routing::GroupScore::max;
+  c.moe->router.renormalize = false;
+  return c;
+}
+
+}  // namespace
+
+ModelConfig tiny_deepseek_v2() {
+  ModelConfig c = tiny_deepseek(Family::deepseek_v2);
+  c.rope_theta = 100.0F;
+  c.rope_scaling = {.kind = RopeKind::yarn,
+                    .factor = 4.0F,
+                    .original_context = 32,
+                    .mscale = 0.5F,
+                    .mscale_all_dim = 0.8F};
+  c.moe->shared_hidden = 48;
+  return c;
+}
+
+ModelConfig tiny_deepseek_v2_groups() {
+  ModelConfig c = tiny_deepseek(Family::deepseek_v2);
+  c.mla->q_rank = 14;
+  c.layers = 3;
+  c.layer_is_moe = {true, false, true};
+  c.moe->router.groups = 4;
+  c.moe->router.groups_per_token = 2;
+  c.moe->router.scaling_factor = 3.0F;
+  return c;
+}
+
+ModelConfig tiny_deepseek_v3() {
+  ModelConfig c = tiny_deepseek(Family::deepseek_v3);
+  c.mla->q_rank = 14;
+  c.moe->shared_hidden = 24;
+  c.moe->router.score = routing::Score::sigmoid;
+  c.moe->router.selection_bias = true;
+  c.moe->router.renormalize = true;
+  c.moe->router.groups = 4;
+  c.moe->router.groups_per_token = 2;
+  c.moe->router.group_score = routing::GroupScore::top2_sum;
+  c.moe->router.experts_per_token = 3;
+  c.moe->router.scaling_factor = 2.5F;
+  c.extra_layers = 1;
+  return c;
+}
+
+ModelConfig tiny_gpt_oss() {
+  ModelConfig c = tiny_moe(Family::gpt_oss);
+  c.attention_bias = c.attention_output_bias = c.attention_sinks = true;
+  c.rope_theta = 100.0F;
+  c.rope_scaling = {
+      .kind = RopeKind::yarn, .factor = 4.0F, .original_context = 32, .truncate = false};
+  c.sliding_window = 4;
+  c.layer_is_windowed = {true, false};
+  c.moe->router_bias = c.moe->expert_bias = c.moe->expert.clamped = true;
+  return c;
+}
+
 ModelConfig tiny_switchyard() {
   ModelConfig c = tiny_moe(Family::switchyard);
   c.dense.hidden = 48;
@@ -176,6 +274,22 @@ ModelConfig tiny_duo_router() {
                    .soft_training = true,
                    .losses = {.budget_coefficient = 10.0F, .budget = {0.5F}}};
   return c;
+}
+
+ModelConfig tiny_latent() {
+  ModelConfig c = tiny(Family::switchyard);
+  c.kv_heads = c.heads;
+  c.mla =
+      MlaConfig{.kv_rank = 16, .nope_dim = 5, .rope_dim = 6, .value_dim = 7, .interleaved = false};
+  c.head_dim = 11;
+  c.rope_scaling = {.kind = RopeKind::linear, .factor = 2.0F};
+  return c;
+}
+
+std::vector<ModelConfig> tiny_attentions() {
+  return {tiny_qwen3(),       tiny_windowed(),    tiny_llama3(),
+          tiny_yarn(),        tiny_deepseek_v2(), tiny_deepseek_v2_groups(),
+          tiny_deepseek_v3(), tiny_gpt_oss(),     tiny_latent()};
 }
 
 ModelConfig tiny_recurrent() {

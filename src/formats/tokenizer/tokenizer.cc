@@ -5,6 +5,7 @@
 #include "switchyard/error.h"
 
 #include "formats/json.h"
+#include "formats/tokenizer/gguf_tokenizer_writer.h"
 #include "formats/tokenizer/parts.h"
 #include "formats/tokenizer/sentencepiece.h"
 
@@ -105,6 +106,11 @@ std::optional<std::int32_t> Tokenizer::id(std::string_view token) const {
 }
 
 bool Tokenizer::is_special(std::int32_t id) const { return parts_->is_special(id); }
+
+GgufVocabulary Tokenizer::to_gguf(std::size_t vocab) const {
+  const std::string where = "tokenizer";
+  return tokenizer::to_gguf(parse_json(tokenizer::to_json_text(*parts_), where), vocab, where);
+}
 
 void Tokenizer::save(FileSystem& fs, const std::string& path) const {
   write_file_atomically(fs, path, tokenizer::to_json_text(*parts_));

@@ -1,0 +1,173 @@
+// Multi-head latent attention (DeepSeek-V2, section 2.1) on the compressed cache.
+//
+// What is cached of a token is its latent vector c and one rotated key r for all heads. Keys and
+// values are never expanded: with k_h = K_h c and v_h = V_h c,
+//
+//   score_h = q_h . k_h + q'_h . r = [K_h^T q_h, q'_h] . [c, r]
+//   output_h = sum_t p_t V_h c_t = V_h (sum_t p_t c_t)
+//
+// so each head attends over the cached rows themselves, and K_h^T and V_h are applied once to a
+// query and once to its result.
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "runtime/run.h"
+
+namespace switchyard::runtime {
+namespace {
+
+// Rotates one rope part in place. Pairs that stand side by side are moved half the width apart,
+// where the kernel turns them; queries and keys alike, so scores do not notice.
+void rotate(const Model::Impl& m, float* x, int position, std::vector<float>& apart) {
+  const auto dims = static_cast<std::size_t>(m.config.mla->rope_dim);
+  if (m.config.mla->interleaved) {
+    apart.assign(x, x + dims);
+    for (std::size_t i = 0; i < dims / 2; ++i) {
+      x[i] = apart[2 * i];
+      x[i + dims / 2] = apart[2 * i + 1];
+    }
+  }
+  m.kernels->rope(x, m.rope.cosines(position).data(), m.rope.sines(position).data(), dims);
+}
+
+struct Widths {
+  explicit Widths(const ModelConfig& c)
+      : heads(static_cast<std::size_t>(c.heads)),
+        head(static_cast<std::size_t>(c.head_dim)),
+        nope(static_cast<std::size_t>(c.mla->nope_dim)),
+        rank(static_cast<std::size_t>(c.mla->kv_rank)),
+        cached(static_cast<std::size_t>(c.mla->cached_width())),
+        value(static_cast<std::size_t>(c.mla->value_dim)) {}
+
+  std::size_t heads, head, nope, rank, cached, value;
+};
+
+// Queries, still [N, H, head_dim], and the row to be cached, [N, kv_rank + rope_dim].
+void project(Run& run, const LayerWeights& w) {
+  const Model::Impl& m = run.model;
+  Scratch& s = run.scratch;
+  const std::size_t n = run.size();
+  const bool two = w.q_a.data != nullptr;
+  const Product first[] = {{w.kv_a, s.normed.data(), n, s.latent.data()},
+                           two ? Product{w.q_a, s.normed.data(), n, s.q_low.data()}
+                               : Product{w.q, s.normed.data(), n, s.q.data()}};
+  multiply(*m.kernels, run.threads, first);
+  if (!two) return;
+  const std::size_t rank = w.q_a_norm.size();
+  for (std::size_t i = 0; i < n; ++i) {
+    float* row = s.q_low.data() + i * rank;
+    m.kernels->rms_norm(row, w.q_a_norm.data(), MlaConfig::kNormEpsilon, row, rank);
+  }
+  multiply(*m.kernels, run.threads, {w.q, s.q_low.data(), n, s.q.data()});
+}
+
+// Norm and rotation of token i, its row into the cache, and the parts of its queries that are not
+// rotated to where K^T reads them, [H, N, nope_dim].
+void finish_projection(Run& run, const LayerWeights& w, int layer, std::size_t i,
+                       std::vector<float>& apart) {
+  const Model::Impl& m = run.model;
+  const Widths d(m.config);
+  Scratch& s = run.scratch;
+  const RunToken& token = run.tokens[i];
+  float* row = s.latent.data() + i * d.cached;
+  m.kernels->rms_norm(row, w.kv_a_norm.data(), MlaConfig::kNormEpsilon, row, d.rank);
+  rotate(m, row + d.rank, token.position, apart);
+  std::memcpy(
+      token.session->latents(layer).data() + static_cast<std::size_t>(token.position) * d.cached,
+      row, d.cached * sizeof(float));
+  for (std::size_t h = 0; h < d.heads; ++h) {
+    float* q = s.q.data() + (i * d.heads + h) * d.head;
+    rotate(m, q + d.nope, token.position, apart);
+    std::memcpy(s.head_rows.data() + (h * run.size() + i) * d.nope, q, d.nope * sizeof(float));
+  }
+}
+
+// Every head's own block of a matrix that holds them one after the other, times its rows.
+void multiply_heads(Run& run, const kernels::Matrix& weight, std::span<const float> x,
+                    std::span<float> y) {
+  const Model::Impl& m = run.model;
+  const auto heads = static_cast<std::size_t>(m.config.heads);
+  const std::size_t n = run.size();
+  const std::size_t rows = weight.rows / heads;
+  const auto bytes = dtype_bytes(weight.type, weight.columns * rows);
+  std::vector<Product> products;
+  for (std::size_t h = 0; h < heads; ++h) {
+    const kernels::Matrix block{weight.type,
+                                static_cast<const std::byte*>(weight.data) + h * bytes.value(),
+                                rows, weight.columns};
+    products.push_back({block, x.data() + h * n * weight.columns, n, y.data() + h * n * rows});
+  }
+  multiply(*m.kernels, run.threads, products);
+}
+
+struct AttendMemory {
+  std::vector<float> query;
+  std::vector<float> scores;
+};
+
+// Head h of token i: its row of head_latents goes from K^T q to the mixed latent vector.
+void attend(Run& run, int layer, std::size_t i, std::size_t h, AttendMemory& memory) {
+  const Model::Impl& m = run.model;
+  const Widths d(m.config);
+  const RunToken& token = run.tokens[i];
+  const auto seen = static_cast<std::size_t>(token.position) + 1;
+  const float* cache = token.session->latents(layer).data();
+  float* latent = run.scratch.head_latents.data() + (h * run.size() + i) * d.rank;
+  const float* rotated = run.scratch.q.data() + (i * d.heads + h) * d.head + d.nope;
+  memory.query.assign(latent, latent + d.rank);
+  memory.query.insert(memory.query.end(), rotated, rotated + (d.head - d.nope));
+  memory.scores.resize(seen);
+  m.kernels->attention_scores(memory.query.data(), cache, d.cached, seen, d.cached,
+                              m.config.attention_scale(), memory.scores.data());
+  m.kernels->softmax(memory.scores.data(), seen);
+  m.kernels->attention_values(memory.scores.data(), cache, d.cached, seen, d.rank, latent);
+}
+
+// [H, N, value_dim] to [N, H, value_dim].
+void join_heads(Run& run) {
+  const Widths d(run.model.config);
+  Scratch& s = run.scratch;
+  const std::size_t n = run.size();
+  for (std::size_t h = 0; h < d.heads; ++h) {
+    for (std::size_t i = 0; i < n; ++i) {
+      std::memcpy(s.mixed.data() + (i * d.heads + h) * d.value,
+                  s.head_rows.data() + (h * n + i) * d.value, d.value * sizeof(float));
+    }
+  }
+}
+
+}  // namespace
+
+void run_latent_attention(Run& run, int layer) {
+  const Model::Impl& m = run.model;
+  const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
+  const Widths d(m.config);
+  Scratch& s = run.scratch;
+  const std::size_t n = run.size();
+
+  normalise_rows(run, s.x, w.input_norm, s.normed);
+  project(run, w);
+  // Every row of the run is cached before the first query looks: tokens of one sequence see each
+  // other.
+  spread(run.threads, n, n * d.heads * d.head, [&](std::size_t begin, std::size_t end) {
+    std::vector<float> apart;
+    for (std::size_t i = begin; i < end; ++i) finish_projection(run, w, layer, i, apart);
+  });
+  multiply_heads(run, w.key_up, s.head_rows, s.head_latents);
+  std::size_t work = 0;
+  for (const RunToken& t : run.tokens) {
+    work += (static_cast<std::size_t>(t.position) + 1) * d.heads * (d.cached + d.rank);
+  }
+  spread(run.threads, n * d.heads, work, [&](std::size_t begin, std::size_t end) {
+    AttendMemory memory;
+    for (std::size_t at = begin; at < end; ++at) {
+      attend(run, layer, at / d.heads, at % d.heads, memory);
+    }
+  });
+  multiply_heads(run, w.value_up, s.head_latents, s.head_rows);
+  join_heads(run);
+  multiply(*m.kernels, run.threads, {w.o, s.mixed.data(), n, s.block.data()});
+}
+
+}  // namespace switchyard::runtime
