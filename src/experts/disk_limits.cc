@@ -103,7 +103,7 @@ double one_pass(const ReadableFile& file, AsyncReader& reader, const Pattern& pa
 
 }  // namespace
 
-DiskLimit measure_sequential_reads(std::shared_ptr<ReadableFile> file, std::uint64_t bytes,
+DiskLimit measure_sequential_reads(const std::shared_ptr<ReadableFile>& file, std::uint64_t bytes,
                                    IoBackend backend) {
   // Whole blocks of any alignment; a rest at the end is not worth a special case.
   bytes = std::min(bytes, file->size()) / kPartAlignment * kPartAlignment;

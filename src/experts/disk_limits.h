@@ -18,7 +18,7 @@ struct DiskLimit {
 // Reads `file` from its start in order, several large blocks in flight, with the block size and
 // depth that turn out best. `bytes`: at most so many a pass. Open the file with ReadMode::direct.
 // The file must not be empty.
-DiskLimit measure_sequential_reads(std::shared_ptr<ReadableFile> file,
+DiskLimit measure_sequential_reads(const std::shared_ptr<ReadableFile>& file,
                                    std::uint64_t bytes = std::uint64_t{512} << 20,
                                    IoBackend backend = IoBackend::automatic);
 

@@ -102,7 +102,8 @@ std::vector<OracleChoice> weigh(const Config& config, std::span<const float> log
 
 OracleDecision oracle_top_k_route(const Config& config, const Inputs& inputs) {
   const auto experts = static_cast<std::size_t>(config.experts);
-  const auto width = static_cast<std::size_t>(config.experts + config.null_experts);
+  const auto width =
+      static_cast<std::size_t>(config.experts) + static_cast<std::size_t>(config.null_experts);
   const auto k = static_cast<std::size_t>(k_of(config, inputs));
   const double exact = static_cast<double>(config.capacity_factor) *
                        static_cast<double>(inputs.items * k) / static_cast<double>(experts);
