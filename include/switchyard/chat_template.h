@@ -2,8 +2,8 @@
 // prompt, with the marks of turns the model was trained on.
 //
 // Renders what transformers renders, for the part of Jinja that chat templates use
-// (docs/formats/chat-template.md). Templates come with models, from strangers: what is not supported,
-// not well formed, too deep or too much work is an Error with the line.
+// (docs/formats/chat-template.md). Templates come with models, from strangers: what is not
+// supported, not well formed, too deep or too much work is an Error with the line.
 //
 //   const ChatTemplate chat_template(source, "tokenizer_config.json: chat_template");
 //   const std::string prompt = chat_template.render({{{"role", "user"}, {"content", "Hello"}}},
@@ -61,10 +61,12 @@ class ChatTemplate {
 
 // The template of a model's directory: the file chat_template.jinja, else "chat_template" of
 // tokenizer_config.json, which is a text or a list of named ones ("default" counts). nullopt if
-// there is none. Throws Error for damaged files and templates.
+// there is none. Of a GGUF file, its key tokenizer.chat_template. Throws Error for damaged files
+// and templates.
 std::optional<ChatTemplate> find_chat_template(FileSystem& fs, const std::string& directory);
 
-// bos_token and eos_token of a directory's tokenizer_config.json; empty where it names none.
+// bos_token and eos_token of a directory's tokenizer_config.json or of a GGUF file; empty where it
+// names none.
 struct ChatTokens {
   std::string bos = {};
   std::string eos = {};

@@ -213,10 +213,11 @@ int experts_for_flops(const ModelConfig& config, std::uint64_t budget);
 // family's own fields cannot say (Family::switchyard can say everything).
 void validate(const ModelConfig& config);
 
-// Reads `directory`/config.json, and what ends a text from generation_config.json if there is one.
-// Unknown fields of known families are ignored (they are many); a field that would change the
-// computation and is not supported (dynamic RoPE, clip_qkv) is an Error that names it.
-ModelConfig read_model_config(FileSystem& fs, const std::string& directory);
+// Of a GGUF file, its metadata (gguf_model.h). Of a directory, config.json, and what ends a text
+// from generation_config.json if there is one. Unknown fields of known families are ignored (they
+// are many); a field that would change the computation and is not supported (dynamic RoPE,
+// clip_qkv) is an Error that names it.
+ModelConfig read_model_config(FileSystem& fs, const std::string& path);
 ModelConfig model_config_from_json(const nlohmann::json& json, const std::string& where);
 // HF field names of the family, as Hugging Face transformers loads them. What no family field can
 // say and does not change the model's output (coefficients of losses) stands in "switchyard":

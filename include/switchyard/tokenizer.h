@@ -57,12 +57,14 @@ struct GgufVocabulary {
 
 class Tokenizer {
  public:
-  // `path`: a tokenizer.json or tokenizer.model, or a directory. In a directory the first of these
-  // counts: tokenizer.json; tokenizer.model; encoder.json with vocab.bpe; vocab.json with
-  // merges.txt. Beside a tokenizer.model, added_tokens.json and tokenizer_config.json are read too.
-  // Throws Error for what is damaged or asks for something not supported; what is:
+  // `path`: a tokenizer.json, tokenizer.model or GGUF file, or a directory. In a directory the
+  // first of these counts: tokenizer.json; tokenizer.model; encoder.json with vocab.bpe; vocab.json
+  // with merges.txt. Beside a tokenizer.model, added_tokens.json and tokenizer_config.json are read
+  // too. Throws Error for what is damaged or asks for something not supported; what is:
   // docs/formats/tokenizer.md.
   static Tokenizer load(FileSystem& fs, const std::string& path);
+  // Whether a directory holds one of these.
+  static bool exists(FileSystem& fs, const std::string& directory);
   // Throws Error naming `where`, the file, and the key of what is damaged or not supported.
   static Tokenizer from_gguf(const GgufVocabulary& vocabulary, const std::string& where);
   static Tokenizer from_json(const nlohmann::json& json, const std::string& where);

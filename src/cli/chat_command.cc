@@ -46,7 +46,6 @@ std::string unescape(const std::string& text) {
 // The template of the model's directory, unless the command line gives one of its own.
 std::optional<ChatPrompt> find_prompt(const std::string& model, const std::string& system,
                                       const Tokenizer& tokenizer, Console& console) {
-  if (!console.files.is_directory(model)) return std::nullopt;
   std::optional<ChatTemplate> chat_template = find_chat_template(console.files, model);
   if (!chat_template) return std::nullopt;
   return ChatPrompt(std::move(*chat_template), find_chat_tokens(console.files, model), system,

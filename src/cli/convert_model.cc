@@ -3,19 +3,25 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "switchyard/chat_template.h"
 #include "switchyard/error.h"
 #include "switchyard/expert_pack.h"
+#include "switchyard/gguf.h"
+#include "switchyard/model_files.h"
+#include "switchyard/thread_pool.h"
+#include "switchyard/tokenizer.h"
 
 #include "formats/dtype.h"
+#include "formats/gguf/gguf_model.h"
+#include "formats/gguf/tokenizer_keys.h"
 
 namespace switchyard::cli {
 namespace {
 
-std::vector<std::byte> converted(const SafetensorsReader& tensors, const TensorInfo& tensor,
-                                 DType to) {
+std::vector<std::byte> converted(const WeightFiles& tensors, const TensorInfo& tensor, DType to) {
   std::vector<std::byte> stored(static_cast<std::size_t>(tensor.bytes));
   tensors.read(tensor, stored);
-  if (tensor.dtype == to || !is_floating(tensor.dtype)) return stored;
+  if (tensor.dtype == to) return stored;
   std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
   convert_to_f32(tensor.dtype, stored, values);
   std::vector<std::byte> out(values.size() * dtype_size(to));
@@ -30,17 +36,29 @@ std::vector<std::byte> converted(const SafetensorsReader& tensors, const TensorI
   return out;
 }
 
-void write_tensors(FileSystem& fs, const SafetensorsReader& tensors, const std::string& path,
+// The type a tensor of a directory gets.
+DType directory_type(const WeightFiles& tensors, const TensorInfo& tensor,
+                     const ConvertOptions& options) {
+  if (is_floating(tensor.dtype)) return options.dtype.value_or(tensor.dtype);
+  if (!is_quantised(tensor.dtype)) return tensor.dtype;
+  if (options.dtype) return *options.dtype;
+  throw Error({.what = "safetensors files have no type " + std::string(dtype_name(tensor.dtype)),
+               .where = tensors.files().at(tensor.file) + ": tensor '" + tensor.name + "'",
+               .expected = "--to f32 or --to bf16",
+               .fix = "add one of them, or write a GGUF file: convert IN OUT.gguf"});
+}
+
+void write_tensors(FileSystem& fs, const WeightFiles& tensors,
+                   const std::map<std::string, std::string>& metadata, const std::string& path,
                    const ConvertOptions& options) {
   std::uint64_t total = 0;
   for (const auto& [name, tensor] : tensors.tensors()) total += tensor.bytes;
   std::uint64_t done = 0;
   SafetensorsWriter writer;
-  for (const auto& [key, value] : tensors.metadata()) writer.set_metadata(key, value);
+  for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
   for (const auto& entry : tensors.tensors()) {
     const TensorInfo& tensor = entry.second;
-    const DType to =
-        is_floating(tensor.dtype) ? options.dtype.value_or(tensor.dtype) : tensor.dtype;
+    const DType to = directory_type(tensors, tensor, options);
     writer.add({.name = tensor.name,
                 .dtype = to,
                 .shape = tensor.shape,
@@ -73,6 +91,74 @@ void copy_rest(FileSystem& fs, const std::string& from, const std::string& to,
   }
 }
 
+// What a GGUF file says besides its weights, as a directory has it.
+void write_rest(FileSystem& fs, const std::string& from, const ModelConfig& config,
+                const std::string& to, const ConvertOptions& options) {
+  const std::string_view type = !options.dtype                  ? ""
+                                : *options.dtype == DType::bf16 ? "bfloat16"
+                                                                : "float32";
+  write_file_atomically(fs, to + "/config.json", to_json(config, type).dump(2) + "\n");
+  const GgufReader gguf(fs, from);
+  if (gguf.metadata().has("tokenizer.ggml.model"))
+    Tokenizer::load(fs, from).save(fs, to + "/tokenizer.json");
+  const std::string chat = gguf.metadata().text("tokenizer.chat_template", "");
+  if (!chat.empty()) write_file_atomically(fs, to + "/chat_template.jinja", chat);
+}
+
+void write_directory(FileSystem& fs, const std::string& from, const ModelConfig& config,
+                     const std::string& to, const ConvertOptions& options) {
+  const std::string weights = to + "/model.safetensors";
+  if (is_gguf(fs, from)) {
+    write_tensors(fs, open_weights(fs, from, config), {{"format", "pt"}}, weights, options);
+    write_rest(fs, from, config, to, options);
+  } else {
+    const SafetensorsReader tensors(fs, from);
+    write_tensors(fs, tensors, tensors.metadata(), weights, options);
+    copy_rest(fs, from, to, options);
+  }
+  if (options.pack) {
+    if (!config.moe) {
+      throw Error({.what = "this model has no experts to pack",
+                   .where = from,
+                   .expected = {},
+                   .fix = "leave out --pack"});
+    }
+    experts::write_pack(fs, to, config, options.pack_alignment, options.progress);
+  }
+  fs.sync_directory(to);
+}
+
+// The tokenizer.* keys of a GGUF file: those it has, or a directory's own.
+std::vector<std::pair<std::string, GgufValue>> tokenizer_keys(FileSystem& fs,
+                                                              const std::string& from,
+                                                              const ModelConfig& config) {
+  std::vector<std::pair<std::string, GgufValue>> keys;
+  if (is_gguf(fs, from)) {
+    for (const auto& [key, value] : GgufReader(fs, from).metadata().values()) {
+      if (key.starts_with("tokenizer.")) keys.emplace_back(key, value);
+    }
+    return keys;
+  }
+  if (!Tokenizer::exists(fs, from)) return keys;
+  const auto chat = find_chat_template(fs, from);
+  return gguf_tokenizer_keys(
+      Tokenizer::load(fs, from).to_gguf(static_cast<std::size_t>(config.vocab)),
+      chat ? chat->source() : std::string());
+}
+
+void write_gguf_file(FileSystem& fs, const std::string& from, const ModelConfig& config,
+                     const std::string& to, const ConvertOptions& options) {
+  ThreadPool pool(options.threads);
+  GgufWriteOptions write{.packed = options.pack,
+                         .metadata = tokenizer_keys(fs, from, config),
+                         .pool = &pool,
+                         .progress = options.progress};
+  write.type_of = [&](const std::string& tensor, std::span<const std::int64_t> shape) {
+    return options.types.of(tensor, shape);
+  };
+  write_gguf(fs, to, config, open_weights(fs, from, config), write);
+}
+
 }  // namespace
 
 void convert_model(FileSystem& fs, const std::string& from, const std::string& to,
@@ -80,27 +166,19 @@ void convert_model(FileSystem& fs, const std::string& from, const std::string& t
   if (fs.exists(to)) {
     throw Error({.what = "the output exists already",
                  .where = to,
-                 .expected = "a directory to be made",
+                 .expected = "a name that is free",
                  .fix = "remove it or choose another name"});
   }
   const ModelConfig config = read_model_config(fs, from);
-  const SafetensorsReader tensors(fs, from);
+  if (to.ends_with(".gguf")) {
+    write_gguf_file(fs, from, config, to, options);
+    return;
+  }
   const std::string partial = to + ".partial";
   fs.remove_all(partial);
   fs.create_directories(partial);
   try {
-    write_tensors(fs, tensors, partial + "/model.safetensors", options);
-    copy_rest(fs, from, partial, options);
-    if (options.pack) {
-      if (!config.moe) {
-        throw Error({.what = "this model has no experts to pack",
-                     .where = from,
-                     .expected = {},
-                     .fix = "leave out --pack"});
-      }
-      experts::write_pack(fs, partial, config, options.pack_alignment, options.progress);
-    }
-    fs.sync_directory(partial);
+    write_directory(fs, from, config, partial, options);
     fs.rename(partial, to);
   } catch (...) {
     fs.remove_all(partial);

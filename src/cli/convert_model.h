@@ -1,4 +1,5 @@
-// A model directory in another element type, and with its experts packed for direct reads.
+// A model in another form: a Hugging Face directory in another element type, with its experts
+// packed for direct reads, or one GGUF file; either way from either of the two.
 #pragma once
 
 #include <cstdint>
@@ -9,17 +10,22 @@
 #include "switchyard/file_system.h"
 #include "switchyard/safetensors.h"
 
+#include "cli/gguf_types.h"
+
 namespace switchyard::cli {
 
 struct ConvertOptions {
-  std::optional<DType> dtype;  // f32 or bf16; none: as it is
-  bool pack = false;           // also write experts.swpack
-  std::uint64_t pack_alignment = 4096;
+  std::optional<DType> dtype;  // of a directory: f32 or bf16; none: as it is
+  GgufTypes types;             // of a GGUF file
+  // A directory gets experts.swpack as well; a GGUF file has each expert in one piece.
+  bool pack = false;
+  std::uint64_t pack_alignment = 4096;  // of a directory's
+  int threads = 0;                      // that round weights for a GGUF file, 0: one a core
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes
 };
 
-// Writes `to` as a whole or not at all: a sibling directory is filled and renamed. `to` must not
-// exist. Holds one tensor in memory at a time.
+// Writes `to` as a whole or not at all. A name that ends in ".gguf" is a GGUF file, any other a
+// directory. `to` must not exist. Holds one tensor in memory at a time.
 void convert_model(FileSystem& fs, const std::string& from, const std::string& to,
                    const ConvertOptions& options);
 

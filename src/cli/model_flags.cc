@@ -30,7 +30,7 @@ Error unknown(const std::string& value, const std::string& flag, const std::stri
 
 void ModelFlags::add_to(CLI::App& app) {
   app.add_option("-m,--model,MODEL", model,
-                 "model directory (config.json, safetensors, tokenizer.json)")
+                 "model directory (config.json, safetensors, tokenizer.json) or GGUF file")
       ->required();
   app.add_option("--mem-budget", memory_budget,
                  "memory for everything in bytes (1.5GiB, 800MB), or a share of the expert bytes "

@@ -24,14 +24,14 @@ int experts_of_layer(const ModelConfig& config, int l) {
 }
 
 bool is_expert_dtype(DType dtype) {
-  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+  return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16 || is_quantised(dtype);
 }
 
 void check_expert_dtype(const TensorInfo& tensor, const std::string& path) {
   if (is_expert_dtype(tensor.dtype)) return;
   throw Error({.what = fmt::format("an expert's weights are of type {}", dtype_name(tensor.dtype)),
                .where = fmt::format("{}: tensor '{}'", path, tensor.name),
-               .expected = "F32, F16 or BF16",
+               .expected = "F32, F16, BF16 or a quantised type",
                .fix = "convert the model to one of these"});
 }
 

@@ -1,9 +1,10 @@
-// Experts where the model's safetensors file has them.
+// Experts where the model's own files have them.
 #include <fmt/core.h>
 #include <map>
 
 #include "switchyard/error.h"
 #include "switchyard/expert_pack.h"
+#include "switchyard/model_files.h"
 
 #include "experts/expert_parts.h"
 
@@ -12,11 +13,11 @@ namespace {
 
 void check_usable(const TensorInfo& tensor, const std::string& path) {
   check_expert_dtype(tensor, path);
-  if (tensor.offset % dtype_size(tensor.dtype) == 0) return;
+  const std::size_t alignment = is_quantised(tensor.dtype) ? 2 : dtype_size(tensor.dtype);
+  if (tensor.offset % alignment == 0 || tensor.dtype == DType::mxfp4) return;
   throw Error({.what = fmt::format("the tensor's bytes begin at offset {}", tensor.offset),
                .where = fmt::format("{}: tensor '{}'", path, tensor.name),
-               .expected = fmt::format("a multiple of {}, to be used where they are",
-                                       dtype_size(tensor.dtype)),
+               .expected = fmt::format("a multiple of {}, to be used where they are", alignment),
                .fix = "pack the model's experts, which aligns them"});
 }
 
@@ -25,7 +26,7 @@ void check_usable(const TensorInfo& tensor, const std::string& path) {
 ExpertStore open_in_place(FileSystem& fs, const std::string& model_directory,
                           const ModelConfig& config) {
   require_experts(config, model_directory);
-  const SafetensorsReader reader(fs, model_directory);
+  const WeightFiles reader = open_weights(fs, model_directory, config);
   const WeightNames names(config.family);
 
   std::vector<std::shared_ptr<ReadableFile>> files;

@@ -69,7 +69,8 @@ Part parse_part(const nlohmann::json& json, const PartShape& expected, std::uint
   if (fields.text("name") != expected.name) fields.fail("name", expected.name, kPackAgain);
   const std::string type = fields.text("dtype");
   const auto dtype = dtype_from_name(type);
-  if (!dtype || !is_expert_dtype(*dtype)) fields.fail("dtype", "F32, F16 or BF16", kPackAgain);
+  if (!dtype || !is_expert_dtype(*dtype))
+    fields.fail("dtype", "F32, F16, BF16 or a quantised type", kPackAgain);
 
   Part part{.name = expected.name, .dtype = *dtype, .shape = expected.shape};
   const nlohmann::json* shape = fields.get("shape");
@@ -78,8 +79,8 @@ Part parse_part(const nlohmann::json& json, const PartShape& expected, std::uint
   }
   part.offset = offset_field(fields, "offset");
   // The config was validated: its products fit.
-  const auto elements = static_cast<std::uint64_t>(expected.shape[0]) *
-                        static_cast<std::uint64_t>(expected.shape[1]);
+  const auto elements =
+      static_cast<std::uint64_t>(expected.shape[0]) * static_cast<std::uint64_t>(expected.shape[1]);
   const auto bytes = dtype_bytes(part.dtype, elements);
   if (!bytes) fields.fail("dtype", "a type whose blocks fill the rows", kPackAgain);
   part.bytes = *bytes;

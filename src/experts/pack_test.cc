@@ -144,7 +144,7 @@ TEST(Pack, InPlaceRefusesOtherTypes) {
   writer.commit(fs, "m/model.safetensors");
   const auto error = error_of([&] { open_in_place(fs, "m", config); });
   EXPECT_EQ(error.what, "an expert's weights are of type I8");
-  EXPECT_EQ(error.expected, "F32, F16 or BF16");
+  EXPECT_EQ(error.expected, "F32, F16, BF16 or a quantised type");
   EXPECT_EQ(error_of([&] { write_pack(fs, "m", config); }).what, error.what);
 }
 

@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "switchyard/error.h"
+#include "formats/gguf/gguf_model.h"
 #include "switchyard/model_config.h"
+#include "switchyard/model_files.h"
 
 #include "formats/attention_json.h"
 #include "formats/family.h"
@@ -282,13 +284,14 @@ ModelConfig model_config_from_json(const nlohmann::json& json, const std::string
 }
 
 ModelConfig read_model_config(FileSystem& fs, const std::string& directory) {
+  if (is_gguf(fs, directory)) return model_config_from_gguf(GgufReader(fs, directory));
   const std::string base = directory.ends_with('/') ? directory : directory + "/";
   const std::string path = base + "config.json";
   if (!fs.exists(path)) {
     throw Error({.what = "no model here",
                  .where = directory,
-                 .expected = "a directory with config.json",
-                 .fix = "give the directory of a Hugging Face model"});
+                 .expected = "a directory with config.json, or a GGUF file",
+                 .fix = "give the directory of a Hugging Face model, or a file model.gguf"});
   }
   ModelConfig config =
       model_config_from_json(parse_json(read_file(fs, path, kMaxConfigBytes), path), path);

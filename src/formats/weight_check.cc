@@ -190,11 +190,11 @@ void check_present(const ExpectedTensor& expected, const WeightFiles& weights) {
                  .expected = describe(expected.dimensions) + " as config.json says",
                  .fix = kFix});
   }
-  if (!is_floating(tensor.dtype)) {
+  if (!is_floating(tensor.dtype) && !is_quantised(tensor.dtype)) {
     throw Error({.what = "the dtype is " + std::string(dtype_name(tensor.dtype)),
                  .where = where,
-                 .expected = "F32, F16, BF16 or F64",
-                 .fix = "use weights that are not quantised"});
+                 .expected = "F32, F16, BF16, F64 or a quantised type of GGUF",
+                 .fix = "convert the model to one of these types"});
   }
 }
 

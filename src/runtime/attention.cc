@@ -93,7 +93,7 @@ void run_grouped_attention(Run& run, int layer) {
   const Product projections[] = {{w.q, s.normed.data(), n, s.q.data()},
                                  {w.k, s.normed.data(), n, s.k.data()},
                                  {w.v, s.normed.data(), n, s.v.data()}};
-  multiply(*m.kernels, run.threads, projections);
+  multiply(run, projections);
   // Every key of the run is in place before the first query looks: tokens of one sequence see each
   // other.
   spread(run.threads, n, n * static_cast<std::size_t>(m.config.q_width()),
@@ -112,7 +112,7 @@ void run_grouped_attention(Run& run, int layer) {
       attend(run, layer, i / kv_heads, static_cast<int>(i % kv_heads), scores);
     }
   });
-  multiply(*m.kernels, run.threads, {w.o, s.mixed.data(), n, s.block.data()});
+  multiply(run, {w.o, s.mixed.data(), n, s.block.data()});
   add_bias_to_rows(s.block.first(n * static_cast<std::size_t>(m.config.width)), w.o_bias);
 }
 

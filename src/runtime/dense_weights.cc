@@ -137,7 +137,9 @@ void visit_all(DenseWeights& weights, const ModelConfig& c, const Visitor& visit
   if (!c.tied_embeddings) visit.matrix(weights.output, names.output(), {c.vocab, c.width});
 }
 
-bool kept_as_stored(DType dtype) { return dtype == DType::f32 || dtype == DType::bf16; }
+bool kept_as_stored(DType dtype) {
+  return kernels::is_plain_weight(dtype) || kernels::is_quantised_weight(dtype);
+}
 
 std::size_t matrix_bytes(const TensorInfo& tensor) {
   return kept_as_stored(tensor.dtype) ? static_cast<std::size_t>(tensor.bytes)

@@ -6,6 +6,7 @@
 #include "switchyard/error.h"
 
 #include "base/check.h"
+#include "formats/dtype.h"
 #include "runtime/run.h"
 
 namespace switchyard::runtime {
@@ -121,7 +122,9 @@ void embed(Run& run) {
     if (table.type == DType::bf16) {
       m.kernels->widen(static_cast<const kernels::Bf16*>(table.data) + row * d, x, d);
     } else {
-      std::copy_n(static_cast<const float*>(table.data) + row * d, d, x);
+      const std::size_t bytes = row_bytes(table);
+      convert_to_f32(table.type, {static_cast<const std::byte*>(table.data) + row * bytes, bytes},
+                     {x, d});
     }
     run.token_ids.push_back(run.tokens[n].id);
     run.positions.push_back(static_cast<std::uint64_t>(run.tokens[n].position));
@@ -148,7 +151,7 @@ void write_logits(Run& run, std::span<const Pending> pending,
       continue;
     }
     block.resize((end - begin) * v);
-    multiply(*m.kernels, run.threads,
+    multiply(run,
              {m.weights.output, run.scratch.normed.data() + begin * d, end - begin, block.data()});
     for (std::size_t n = begin; n < end; ++n) {
       const auto row = std::span(block).subspan((n - begin) * v, v);
@@ -163,7 +166,8 @@ void write_logits(Run& run, std::span<const Pending> pending,
 
 struct Engine::Memory {
   Memory(const Model::Impl& model)
-      : scratch(model.config, model.plan.batch_tokens, model.options.max_sessions, model.ledger) {}
+      : scratch(model.config, model.plan.batch_tokens, model.options.max_sessions, model.quantised,
+                model.ledger) {}
   Scratch scratch;
 };
 

@@ -62,12 +62,12 @@ void run_ffn(Run& run, const FfnWeights& w, const FfnConfig& ffn, std::span<cons
   const auto hidden = static_cast<std::size_t>(ffn.hidden);
   Scratch& s = run.scratch;
   const Product up[] = {{w.up, in.data(), n, s.up.data()}, {w.gate, in.data(), n, s.gate.data()}};
-  multiply(*run.model.kernels, run.threads, std::span(up).first(ffn.gated ? 2 : 1));
+  multiply(run, std::span(up).first(ffn.gated ? 2 : 1));
   spread(run.threads, n, n * hidden, [&](std::size_t begin, std::size_t end) {
     const std::size_t at = begin * hidden;
     activate(*run.model.kernels, ffn, s.gate.data() + at, s.up.data() + at, (end - begin) * hidden);
   });
-  multiply(*run.model.kernels, run.threads, {w.down, s.up.data(), n, out.data()});
+  multiply(run, {w.down, s.up.data(), n, out.data()});
 }
 
 void run_dense_ffn(Run& run, int layer) {

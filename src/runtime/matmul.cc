@@ -1,19 +1,22 @@
 #include "runtime/matmul.h"
 
 #include <algorithm>
+#include <vector>
+
+#include "base/check.h"
 
 namespace switchyard::runtime {
 namespace {
 
 // Outputs per piece of work: a weight panel that stays in the core's own cache while all rows pass
-// over it.
+// over it. Products with quantised weights go through 32 outputs at a time and fetch ahead within a
+// piece, so theirs are longer.
 std::size_t outputs_per_piece(const Product& product) {
   constexpr std::size_t kPanelBytes = 128 << 10;
-  const std::size_t row_bytes =
-      product.weight.columns *
-      (product.weight.type == DType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
-  const std::size_t outputs =
-      std::max<std::size_t>(1, kPanelBytes / std::max<std::size_t>(1, row_bytes));
+  const std::size_t outputs = kPanelBytes / std::max<std::size_t>(1, row_bytes(product.weight));
+  if (kernels::is_quantised_weight(product.weight.type)) {
+    return std::clamp<std::size_t>(outputs / 32 * 32, 128, 256);
+  }
   return std::clamp<std::size_t>(outputs / 8 * 8, 8, 256);
 }
 
@@ -22,17 +25,78 @@ std::size_t pieces(const Product& product) {
   return (product.weight.rows + block - 1) / block;
 }
 
-void run_piece(const kernels::KernelSet& kernels, const Product& product, std::size_t piece) {
+// Rows of x that become rows of 8 bits.
+struct Rounding {
+  const float* x = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::byte* out = nullptr;
+
+  std::size_t bytes() const { return rows * kernels::q8_row_bytes(columns); }
+};
+
+// What each product multiplies with: null for plain weights.
+struct Roundings {
+  Roundings(std::span<const Product> products, std::span<std::byte> memory) {
+    std::size_t used = 0;
+    for (const Product& p : products) {
+      of_product.push_back(nullptr);
+      if (!kernels::is_quantised_weight(p.weight.type)) continue;
+      const bool again = !list.empty() && list.back().x == p.x && list.back().rows == p.rows &&
+                         list.back().columns == p.weight.columns;
+      if (!again) {
+        list.push_back({p.x, p.rows, p.weight.columns, memory.data() + used});
+        used += list.back().bytes();
+        SWITCHYARD_CHECK(used <= memory.size());
+        rows += p.rows;
+        values += p.rows * p.weight.columns;
+      }
+      of_product.back() = list.back().out;
+    }
+  }
+
+  // Rounds rows [begin, end) of all.
+  void run(const kernels::KernelSet& kernels, std::size_t begin, std::size_t end) const {
+    std::size_t first = 0;
+    for (const Rounding& r : list) {
+      for (std::size_t i = std::max(begin, first); i < std::min(end, first + r.rows); ++i) {
+        const std::size_t row = i - first;
+        kernels.to_q8(r.x + row * r.columns, r.columns,
+                      r.out + row * kernels::q8_row_bytes(r.columns));
+      }
+      first += r.rows;
+    }
+  }
+
+  std::vector<Rounding> list;
+  std::vector<const std::byte*> of_product;
+  std::size_t rows = 0;
+  std::size_t values = 0;
+};
+
+void run_piece(const kernels::KernelSet& kernels, const Product& product, const std::byte* rounded,
+               std::size_t piece) {
   const std::size_t block = outputs_per_piece(product);
   const std::size_t begin = piece * block;
   const std::size_t end = std::min(begin + block, product.weight.rows);
-  kernels.matmul(product.weight, product.x, product.weight.columns, product.rows, begin, end,
-                 product.y, product.weight.rows);
+  if (rounded != nullptr) {
+    kernels.matmul_q8(product.weight, rounded, product.rows, begin, end, product.y,
+                      product.weight.rows);
+  } else {
+    kernels.matmul(product.weight, product.x, product.weight.columns, product.rows, begin, end,
+                   product.y, product.weight.rows);
+  }
 }
 
 }  // namespace
 
-void multiply(const kernels::KernelSet& kernels, ThreadPool& threads,
+std::size_t row_bytes(const kernels::Matrix& matrix) {
+  const auto bytes = dtype_bytes(matrix.type, matrix.columns);
+  SWITCHYARD_CHECK(bytes.has_value());  // a matrix's rows are whole blocks
+  return static_cast<std::size_t>(*bytes);
+}
+
+void multiply(const kernels::KernelSet& kernels, ThreadPool& threads, std::span<std::byte> rounded,
               std::span<const Product> products) {
   std::size_t work = 0;
   std::size_t total = 0;
@@ -40,22 +104,30 @@ void multiply(const kernels::KernelSet& kernels, ThreadPool& threads,
     work += p.weight.rows * p.weight.columns * p.rows;
     total += pieces(p);
   }
+  const Roundings roundings(products, rounded);
   const auto run_range = [&](std::size_t begin, std::size_t end) {
     std::size_t first = 0;
-    for (const Product& p : products) {
-      const std::size_t count = pieces(p);
+    for (std::size_t j = 0; j < products.size() && first < end; ++j) {
+      const std::size_t count = pieces(products[j]);
       for (std::size_t i = std::max(begin, first); i < std::min(end, first + count); ++i) {
-        run_piece(kernels, p, i - first);
+        run_piece(kernels, products[j], roundings.of_product[j], i - first);
       }
       first += count;
-      if (first >= end) break;
     }
   };
-  if (work < kSerialWork || threads.threads() == 1) {
-    run_range(0, total);
-    return;
+  const bool serial = work < kSerialWork || threads.threads() == 1;
+  if (serial || roundings.values < kSerialWork) {
+    roundings.run(kernels, 0, roundings.rows);
+  } else {
+    threads.parallel_for(roundings.rows, 1, [&](std::size_t begin, std::size_t end) {
+      roundings.run(kernels, begin, end);
+    });
   }
-  threads.parallel_for(total, 1, run_range);
+  if (serial) {
+    run_range(0, total);
+  } else {
+    threads.parallel_for(total, 1, run_range);
+  }
 }
 
 }  // namespace switchyard::runtime

@@ -2,6 +2,7 @@
 // decode step is hundreds of small ones.
 #pragma once
 
+#include <cstddef>
 #include <span>
 
 #include "switchyard/thread_pool.h"
@@ -18,15 +19,15 @@ struct Product {
   float* y = nullptr;
 };
 
+std::size_t row_bytes(const kernels::Matrix& matrix);
+
 // Work below this many multiply-adds is not worth waking a thread.
 inline constexpr std::size_t kSerialWork = 1 << 15;
 
-void multiply(const kernels::KernelSet& kernels, ThreadPool& threads,
+// `rounded` is memory for rows of x rounded to 8 bits, which quantised weights are multiplied with:
+// q8_row_bytes(I) for each row, once for neighbouring products of the same x. Products of plain
+// weights need none.
+void multiply(const kernels::KernelSet& kernels, ThreadPool& threads, std::span<std::byte> rounded,
               std::span<const Product> products);
-
-inline void multiply(const kernels::KernelSet& kernels, ThreadPool& threads,
-                     const Product& product) {
-  multiply(kernels, threads, std::span(&product, 1));
-}
 
 }  // namespace switchyard::runtime

@@ -41,7 +41,7 @@ std::uint64_t kv_bytes(const ModelConfig& config, int tokens) {
 
 MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
                        std::uint64_t process_bytes, std::uint64_t dense_bytes,
-                       const ExpertNeeds& experts) {
+                       const ExpertNeeds& experts, bool quantised) {
   MemoryPlan plan;
   plan.process = process_bytes;
   plan.dense_weights = dense_bytes;
@@ -52,21 +52,21 @@ MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
   const int least = std::max(1, options.max_sessions);
   if (options.memory_budget == 0) {
     plan.batch_tokens = std::max(most, least);
-    plan.scratch = scratch_bytes(config, plan.batch_tokens, options.max_sessions);
+    plan.scratch = scratch_bytes(config, plan.batch_tokens, options.max_sessions, quantised);
     plan.experts = expert_share(options, experts);
     return plan;
   }
 
   const std::uint64_t scratch_share = options.memory_budget / 8;
   plan.batch_tokens = std::max(most, least);
-  while (plan.batch_tokens > least &&
-         scratch_bytes(config, plan.batch_tokens, options.max_sessions) > scratch_share) {
+  while (plan.batch_tokens > least && scratch_bytes(config, plan.batch_tokens, options.max_sessions,
+                                                    quantised) > scratch_share) {
     plan.batch_tokens = std::max(least, plan.batch_tokens / 2);
   }
-  plan.scratch = scratch_bytes(config, plan.batch_tokens, options.max_sessions);
+  plan.scratch = scratch_bytes(config, plan.batch_tokens, options.max_sessions, quantised);
   if (plan.total() + experts.floor > options.memory_budget) {
     plan.batch_tokens = least;
-    plan.scratch = scratch_bytes(config, least, options.max_sessions);
+    plan.scratch = scratch_bytes(config, least, options.max_sessions, quantised);
     plan.experts = experts.floor;
   }
   if (plan.total() > options.memory_budget) {

@@ -24,8 +24,8 @@ struct MemoryPlan {
   std::uint64_t total() const { return process + dense_weights + kv_cache + scratch + experts; }
 };
 
-// Bytes an engine needs to compute `tokens` at once.
-std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions);
+// Bytes an engine needs to compute `tokens` at once. `quantised`: whether any weight is.
+std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions, bool quantised);
 // Bytes of one session's KV cache.
 std::uint64_t kv_bytes(const ModelConfig& config, int tokens);
 
@@ -37,6 +37,6 @@ struct ExpertNeeds {
 // Throws Error that says the floor and what it consists of, when the budget is below it.
 MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
                        std::uint64_t process_bytes, std::uint64_t dense_bytes,
-                       const ExpertNeeds& experts);
+                       const ExpertNeeds& experts, bool quantised);
 
 }  // namespace switchyard::runtime

@@ -52,14 +52,14 @@ void project(Run& run, const LayerWeights& w) {
   const Product first[] = {{w.kv_a, s.normed.data(), n, s.latent.data()},
                            two ? Product{w.q_a, s.normed.data(), n, s.q_low.data()}
                                : Product{w.q, s.normed.data(), n, s.q.data()}};
-  multiply(*m.kernels, run.threads, first);
+  multiply(run, first);
   if (!two) return;
   const std::size_t rank = w.q_a_norm.size();
   for (std::size_t i = 0; i < n; ++i) {
     float* row = s.q_low.data() + i * rank;
     m.kernels->rms_norm(row, w.q_a_norm.data(), MlaConfig::kNormEpsilon, row, rank);
   }
-  multiply(*m.kernels, run.threads, {w.q, s.q_low.data(), n, s.q.data()});
+  multiply(run, {w.q, s.q_low.data(), n, s.q.data()});
 }
 
 // Norm and rotation of token i, its row into the cache, and the parts of its queries that are not
@@ -98,7 +98,7 @@ void multiply_heads(Run& run, const kernels::Matrix& weight, std::span<const flo
                                 rows, weight.columns};
     products.push_back({block, x.data() + h * n * weight.columns, n, y.data() + h * n * rows});
   }
-  multiply(*m.kernels, run.threads, products);
+  multiply(run, products);
 }
 
 struct AttendMemory {
@@ -167,7 +167,7 @@ void run_latent_attention(Run& run, int layer) {
   });
   multiply_heads(run, w.value_up, s.head_latents, s.head_rows);
   join_heads(run);
-  multiply(*m.kernels, run.threads, {w.o, s.mixed.data(), n, s.block.data()});
+  multiply(run, {w.o, s.mixed.data(), n, s.block.data()});
 }
 
 }  // namespace switchyard::runtime

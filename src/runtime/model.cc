@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "switchyard/error.h"
+#include "switchyard/model_files.h"
 
 #include "base/memory_info.h"
 #include "formats/weight_check.h"
 #include "routing/knobs.h"
+#include "runtime/matmul.h"
 #include "runtime/model_impl.h"
 
 namespace switchyard::runtime {
@@ -103,10 +105,11 @@ void check_expert_types(const experts::ExpertStore& store, const std::string& di
   for (const auto& layer : store.parts) {
     for (const auto& expert : layer) {
       for (const experts::Part& part : expert) {
-        if (part.dtype == DType::f32 || part.dtype == DType::bf16) continue;
+        if (kernels::is_plain_weight(part.dtype) || kernels::is_quantised_weight(part.dtype))
+          continue;
         throw Error({.what = "experts are stored as " + std::string(dtype_name(part.dtype)),
                      .where = directory + ": " + part.name,
-                     .expected = "F32 or BF16",
+                     .expected = "F32, F16, BF16 or a quantised type",
                      .fix = "convert the model: switchyard convert MODEL OUT --to bf16"});
       }
     }
@@ -132,8 +135,10 @@ std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& dire
   experts::CacheOptions cache = cache_options(options);
   ExpertNeeds needs;
   {
-    const SafetensorsReader tensors(fs, directory);
+    const WeightFiles tensors = open_weights(fs, directory, m.config);
     check_weights(m.config, tensors);
+    m.quantised = std::ranges::any_of(
+        tensors.tensors(), [](const auto& entry) { return is_quantised(entry.second.dtype); });
     if (m.config.moe) {
       m.experts = fs.exists(directory + "/" + std::string(experts::kPackFile))
                       ? experts::open_packed(fs, directory, m.config)
@@ -146,7 +151,7 @@ std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& dire
                        m.config.rope_dim(), m.config.rope_theta, m.config.rope_scaling);
     const std::uint64_t dense_bytes = DenseWeights::bytes_needed(tensors, m.config);
     m.plan = plan_memory(m.config, options, process_memory().resident + kProcessReserve,
-                         dense_bytes, needs);
+                         dense_bytes, needs, m.quantised);
     m.ledger = std::make_shared<Ledger>(options.memory_budget == 0 ? Ledger::kUnlimited
                                                                    : options.memory_budget);
     m.bookings.push_back(Ledger::book(m.ledger, Purpose::process, m.plan.process));
@@ -178,7 +183,7 @@ std::uint64_t Model::expert_slot_bytes() const { return impl_->plan.experts; }
 std::uint64_t Model::dense_bytes() const { return impl_->weights.bytes(); }
 std::uint64_t Model::embedding_bytes() const {
   const kernels::Matrix& e = impl_->weights.embedding;
-  return e.rows * e.columns * (e.type == DType::bf16 ? sizeof(kernels::Bf16) : sizeof(float));
+  return e.rows * row_bytes(e);
 }
 int Model::experts_per_token(int layer) const {
   return impl_->experts_per_token[static_cast<std::size_t>(layer)];

@@ -22,6 +22,7 @@ struct Model::Impl {
   std::shared_ptr<Ledger> ledger;
   const kernels::KernelSet* kernels = nullptr;
   DenseWeights weights;
+  bool quantised = false;  // whether any weight is
   RopeTable rope;
   experts::ExpertStore experts;           // store is null for a dense model
   std::unique_ptr<experts::Cache> cache;  // null for a dense model

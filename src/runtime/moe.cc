@@ -120,7 +120,7 @@ void compute_experts(Run& run, int layer, std::span<const std::size_t> positions
     if (ffn.gated) in.push_back({w.gate, x, rows, s.expert_gate.data() + first * f});
     out.push_back({w.down, s.expert_up.data() + first * f, rows, s.expert_out.data() + first * d});
   }
-  multiply(*m.kernels, run.threads, in);
+  multiply(run, in);
   spread(run.threads, out.size(), values_of_group, [&](std::size_t begin, std::size_t end) {
     for (std::size_t i = begin; i < end; ++i) {
       const std::uint32_t expert = run.active[positions[i]];
@@ -134,7 +134,7 @@ void compute_experts(Run& run, int layer, std::span<const std::size_t> positions
                out[i].rows * out[i].weight.columns);
     }
   });
-  multiply(*m.kernels, run.threads, out);
+  multiply(run, out);
   for (std::size_t i = 0; !biases.empty() && i < positions.size(); ++i) {
     const std::uint32_t expert = run.active[positions[i]];
     add_bias_to_rows(s.expert_out.subspan(run.plan.expert_begin[expert] * d, out[i].rows * d),
@@ -155,7 +155,7 @@ void add_shared_expert(Run& run, const LayerWeights& w) {
   run_ffn(run, *w.shared, ffn, s.normed, shared);
   std::ranges::fill(s.shared_scale, 1.0F);
   if (w.shared_gate.data != nullptr) {
-    multiply(*m.kernels, run.threads, {w.shared_gate, s.normed.data(), n, s.shared_scale.data()});
+    multiply(run, {w.shared_gate, s.normed.data(), n, s.shared_scale.data()});
     for (std::size_t i = 0; i < n; ++i)
       s.shared_scale[i] = 1.0F / (1.0F + std::exp(-s.shared_scale[i]));
   }

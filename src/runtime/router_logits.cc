@@ -18,7 +18,7 @@ void step_cell(Run& run, std::span<const float> projected, routing::State& state
   const Product products[] = {
       {cell.weight_ih, projected.data(), n, s.cell_from_input.data()},
       {cell.weight_hh, state.recurrent.data(), n, s.cell_from_state.data()}};
-  multiply(*m.kernels, run.threads, products);
+  multiply(run, products);
   // An exponential costs about as much as a hundred multiply-adds.
   spread(run.threads, n, n * rows * 100, [&](std::size_t begin, std::size_t end) {
     const std::size_t count = end - begin;
@@ -41,7 +41,7 @@ void router_logits(Run& run, const LayerWeights& w, routing::State& state,
   std::span<const float> x = run.scratch.normed;
   if (w.router_projection.data != nullptr) {
     const auto hidden = run.scratch.router_hidden.first(n * w.router_projection.rows);
-    multiply(*m.kernels, run.threads, {w.router_projection, x.data(), n, hidden.data()});
+    multiply(run, {w.router_projection, x.data(), n, hidden.data()});
     if (m.weights.router_cell.weight_ih.data != nullptr) {
       step_cell(run, hidden, state);
       x = state.recurrent;
@@ -50,7 +50,7 @@ void router_logits(Run& run, const LayerWeights& w, routing::State& state,
       x = hidden;
     }
   }
-  multiply(*m.kernels, run.threads, {w.router, x.data(), n, logits.data()});
+  multiply(run, {w.router, x.data(), n, logits.data()});
   add_bias_to_rows(logits.first(n * w.router.rows), w.router_bias);
 }
 

@@ -48,6 +48,12 @@ struct Run {
   std::size_t size() const { return tokens.size(); }
 };
 
+// Products with the run's kernels, threads and memory.
+inline void multiply(Run& run, std::span<const Product> products) {
+  multiply(*run.model.kernels, run.threads, std::as_writable_bytes(run.scratch.rounded), products);
+}
+inline void multiply(Run& run, const Product& product) { multiply(run, std::span(&product, 1)); }
+
 // A dense or shared network over all tokens of the run. in, out [N, D]
 void run_ffn(Run& run, const FfnWeights& weights, const FfnConfig& ffn, std::span<const float> in,
              std::span<float> out);

@@ -4,15 +4,39 @@
 
 #include "switchyard/thread_pool.h"
 
+#include "kernels/kernels.h"
 #include "routing/recurrent.h"
 #include "runtime/memory_plan.h"
 
 namespace switchyard::runtime {
 namespace {
 
+// The most that one call of multiply() rounds.
+std::size_t rounded_bytes(const ModelConfig& c, std::size_t n) {
+  const auto row = [](int columns) {
+    constexpr std::size_t kStep = 32;  // columns of quantised weights are multiples of it
+    return kernels::q8_row_bytes((static_cast<std::size_t>(columns) + kStep - 1) / kStep * kStep);
+  };
+  std::size_t bytes = n * std::max({row(c.width), row(c.mixed_width()), row(c.dense.hidden)});
+  if (c.mla) {
+    const std::size_t rows = n * static_cast<std::size_t>(c.heads);
+    bytes = std::max(
+        {bytes, n * row(c.mla->q_rank), rows * row(c.mla->kv_rank), rows * row(c.mla->nope_dim)});
+  }
+  if (c.moe) {
+    const std::size_t assignments =
+        n * static_cast<std::size_t>(routing::most_experts_per_item(c.moe->router));
+    bytes =
+        std::max({bytes, n * row(c.moe->shared_hidden), 2 * n * row(c.moe->router.router_hidden),
+                  assignments * std::max(row(c.width), row(c.moe->expert.hidden))});
+  }
+  return bytes;
+}
+
 // Calls take(member, count) for every piece: once to add up, once to hand out.
 template <class Take>
-void lay_out(const ModelConfig& c, std::size_t n, Take&& take) {
+void lay_out(const ModelConfig& c, std::size_t n, bool quantised, Take&& take) {
+  if (quantised) take(&Scratch::rounded, rounded_bytes(c, n) / sizeof(float));
   const auto d = static_cast<std::size_t>(c.width);
   const auto q = static_cast<std::size_t>(c.q_width());
   const auto kv = static_cast<std::size_t>(c.kv_width());
@@ -55,9 +79,9 @@ void lay_out(const ModelConfig& c, std::size_t n, Take&& take) {
   take(&Scratch::expert_out, n * k * d);
 }
 
-std::size_t arena_bytes(const ModelConfig& config, int tokens) {
+std::size_t arena_bytes(const ModelConfig& config, int tokens, bool quantised) {
   std::size_t total = 0;
-  lay_out(config, static_cast<std::size_t>(tokens),
+  lay_out(config, static_cast<std::size_t>(tokens), quantised,
           [&](std::span<float> Scratch::*, std::size_t count) {
             total += Arena::rounded(count * sizeof(float));
           });
@@ -66,7 +90,7 @@ std::size_t arena_bytes(const ModelConfig& config, int tokens) {
 
 }  // namespace
 
-std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions) {
+std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions, bool quantised) {
   // Besides the arena: attention scores of each thread, and logits: a block of rows being
   // computed, and what the caller was handed in this step and the last.
   const auto scores = static_cast<std::uint64_t>(available_cores()) *
@@ -78,16 +102,16 @@ std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions)
   const auto state = cell ? 2 * static_cast<std::uint64_t>(tokens) *
                                 static_cast<std::uint64_t>(config.moe->router.router_hidden)
                           : std::uint64_t{0};
-  return arena_bytes(config, tokens) + (scores + logits + state) * sizeof(float);
+  return arena_bytes(config, tokens, quantised) + (scores + logits + state) * sizeof(float);
 }
 
-Scratch::Scratch(const ModelConfig& config, int tokens_at_once, int sessions,
+Scratch::Scratch(const ModelConfig& config, int tokens_at_once, int sessions, bool quantised,
                  const std::shared_ptr<Ledger>& ledger)
     : tokens(tokens_at_once),
-      booking_(
-          Ledger::book(ledger, Purpose::scratch, scratch_bytes(config, tokens_at_once, sessions))),
-      arena_(arena_bytes(config, tokens_at_once)) {
-  lay_out(config, static_cast<std::size_t>(tokens),
+      booking_(Ledger::book(ledger, Purpose::scratch,
+                            scratch_bytes(config, tokens_at_once, sessions, quantised))),
+      arena_(arena_bytes(config, tokens_at_once, quantised)) {
+  lay_out(config, static_cast<std::size_t>(tokens), quantised,
           [&](std::span<float> Scratch::*member, std::size_t count) {
             this->*member = arena_.take<float>(count);
           });

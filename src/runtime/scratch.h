@@ -15,7 +15,8 @@ namespace switchyard::runtime {
 
 struct Scratch {
   // Books the bytes first; throws Error if the ledger refuses.
-  Scratch(const ModelConfig& config, int tokens, int sessions,
+  // `quantised`: whether any weight is.
+  Scratch(const ModelConfig& config, int tokens, int sessions, bool quantised,
           const std::shared_ptr<Ledger>& ledger);
 
   std::span<float> x;       // [N, D] residual stream
@@ -43,6 +44,8 @@ struct Scratch {
   std::span<float> expert_gate;      // [A, F]
   std::span<float> expert_up;        // [A, F]
   std::span<float> expert_out;       // [A, D]
+
+  std::span<float> rounded;  // bytes for rows rounded to 8 bits; empty without such weights
 
   int tokens = 0;
 

@@ -3,6 +3,8 @@
 #include <utility>
 
 #include "switchyard/error.h"
+#include "switchyard/gguf.h"
+#include "switchyard/model_files.h"
 
 #include "formats/chat_template/interpreter.h"
 #include "formats/chat_template/lexer.h"
@@ -164,6 +166,11 @@ std::string ChatTemplate::render(const ordered_json& messages,
 }
 
 std::optional<ChatTemplate> find_chat_template(FileSystem& fs, const std::string& directory) {
+  if (is_gguf(fs, directory)) {
+    std::string text = GgufReader(fs, directory).metadata().text("tokenizer.chat_template", "");
+    if (text.empty()) return std::nullopt;
+    return ChatTemplate(std::move(text), directory + ": tokenizer.chat_template");
+  }
   const std::string file = in_directory(directory, "chat_template.jinja");
   if (fs.exists(file)) return ChatTemplate(read_file(fs, file, kMaxSourceBytes), file);
   const std::string path = in_directory(directory, "tokenizer_config.json");
@@ -174,7 +181,20 @@ std::optional<ChatTemplate> find_chat_template(FileSystem& fs, const std::string
   return ChatTemplate(std::move(*text), path + ": chat_template");
 }
 
+// The text of the token that a key of a GGUF file gives the id of; empty where it gives none.
+std::string gguf_token(const GgufMetadata& metadata, const std::string& key) {
+  if (!metadata.has(key)) return {};
+  const std::vector<std::string>& tokens = metadata.texts("tokenizer.ggml.tokens");
+  const std::int64_t id = metadata.integer(key, 0, static_cast<std::int64_t>(tokens.size()) - 1);
+  return tokens[static_cast<std::size_t>(id)];
+}
+
 ChatTokens find_chat_tokens(FileSystem& fs, const std::string& directory) {
+  if (is_gguf(fs, directory)) {
+    const GgufReader gguf(fs, directory);
+    return {.bos = gguf_token(gguf.metadata(), "tokenizer.ggml.bos_token_id"),
+            .eos = gguf_token(gguf.metadata(), "tokenizer.ggml.eos_token_id")};
+  }
   const std::string path = in_directory(directory, "tokenizer_config.json");
   const json config = read_config(fs, path);
   if (config.is_null()) return {};

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -27,9 +28,11 @@ WeightFiles weights_from_gguf(const GgufReader& gguf, const ModelConfig& config)
 
 struct GgufWriteOptions {
   // The type of a matrix, given its ggml name and its shape, outermost dimension first (experts
-  // of a layer together: [E, out, in]); null: as it is stored. Norms, biases and routers are not
-  // asked for: they are F32.
-  std::function<DType(const std::string& tensor, std::span<const std::int64_t> shape)> type_of{};
+  // of a layer together: [E, out, in]); null or nullopt: as it is stored. Norms, biases and routers
+  // are not asked for: they are F32.
+  std::function<std::optional<DType>(const std::string& tensor,
+                                     std::span<const std::int64_t> shape)>
+      type_of{};
   // How much the input columns of a weight (Hugging Face's name) matter for its rounding: [in], or
   // empty for all alike. Null: all alike.
   std::function<std::vector<float>(const std::string& weight)> importance{};

@@ -119,7 +119,7 @@ class ModelWriter {
     if (part.always_f32) {
       dtype = DType::f32;
     } else if (options_.type_of) {
-      dtype = options_.type_of(tensor.name, tensor.shape);
+      dtype = options_.type_of(tensor.name, tensor.shape).value_or(dtype);
     }
     if (!gguf_tensor_type_id(dtype)) fail(tensor, dtype, "a type that GGUF files have");
     if (!dtype_bytes(dtype, tensor.dims.front())) {

@@ -3,7 +3,10 @@
 #include <utility>
 
 #include "switchyard/error.h"
+#include "switchyard/gguf.h"
+#include "switchyard/model_files.h"
 
+#include "formats/gguf/tokenizer_keys.h"
 #include "formats/json.h"
 #include "formats/tokenizer/gguf_tokenizer_writer.h"
 #include "formats/tokenizer/parts.h"
@@ -71,8 +74,17 @@ Tokenizer::~Tokenizer() = default;
 
 Tokenizer Tokenizer::load(FileSystem& fs, const std::string& path) {
   if (fs.is_directory(path)) return Tokenizer(load_directory(fs, path));
+  if (is_gguf(fs, path)) {
+    return from_gguf(gguf_vocabulary(GgufReader(fs, path).metadata()), path);
+  }
   if (path.ends_with(".model")) return Tokenizer(load_sentencepiece(fs, path));
   return from_json(parse_file(fs, path), path);
+}
+
+bool Tokenizer::exists(FileSystem& fs, const std::string& directory) {
+  const auto has = [&](const char* name) { return fs.exists(in_directory(directory, name)); };
+  return has("tokenizer.json") || has("tokenizer.model") ||
+         (has("encoder.json") && has("vocab.bpe")) || (has("vocab.json") && has("merges.txt"));
 }
 
 Tokenizer Tokenizer::from_json(const nlohmann::json& json, const std::string& where) {
