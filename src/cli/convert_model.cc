@@ -134,7 +134,8 @@ std::vector<std::pair<std::string, GgufValue>> tokenizer_keys(FileSystem& fs,
                                                               const ModelConfig& config) {
   std::vector<std::pair<std::string, GgufValue>> keys;
   if (is_gguf(fs, from)) {
-    for (const auto& [key, value] : GgufReader(fs, from).metadata().values()) {
+    const GgufReader gguf(fs, from);
+    for (const auto& [key, value] : gguf.metadata().values()) {
       if (key.starts_with("tokenizer.")) keys.emplace_back(key, value);
     }
     return keys;
