@@ -30,6 +30,7 @@ namespace switchyard::experts {
 struct SlabId {
   std::uint32_t layer = 0;
   std::uint32_t expert = 0;  // slot index after the expert map, not the router's index
+  // NOLINTNEXTLINE(modernize-use-nullptr): its comparison with 0 is the compiler's own.
   auto operator<=>(const SlabId&) const = default;
 };
 
