@@ -19,6 +19,8 @@
 namespace switchyard::runtime {
 namespace {
 
+using testing_support::wide;
+
 std::vector<std::int32_t> some_tokens(int vocab, std::size_t count) {
   std::vector<std::int32_t> tokens(count);
   std::uint32_t seed = 1;
@@ -27,19 +29,6 @@ std::vector<std::int32_t> some_tokens(int vocab, std::size_t count) {
     t = static_cast<std::int32_t>((seed >> 8) % static_cast<std::uint32_t>(vocab));
   }
   return tokens;
-}
-
-// Rows that are whole blocks of every quantised type.
-ModelConfig wide(ModelConfig config) {
-  config.width = 256;
-  config.head_dim = config.mla ? config.head_dim : 64;
-  config.heads = 4;
-  config.dense.hidden = 512;
-  if (config.moe) {
-    config.moe->expert.hidden = 256;
-    if (config.moe->shared_hidden > 0) config.moe->shared_hidden = 256;
-  }
-  return config;
 }
 
 struct NamedConfig {

@@ -304,6 +304,18 @@ ModelConfig tiny_recurrent() {
   return c;
 }
 
+ModelConfig wide(ModelConfig config) {
+  config.width = 256;
+  config.head_dim = config.mla ? config.head_dim : 64;
+  config.heads = 4;
+  config.dense.hidden = 512;
+  if (config.moe) {
+    config.moe->expert.hidden = 256;
+    if (config.moe->shared_hidden > 0) config.moe->shared_hidden = 256;
+  }
+  return config;
+}
+
 void write_tiny_model(FileSystem& fs, const std::string& directory, const ModelConfig& config,
                       std::uint64_t seed, DType dtype) {
   SWITCHYARD_CHECK(dtype == DType::f32 || dtype == DType::bf16);

@@ -49,6 +49,10 @@ std::vector<ModelConfig> tiny_attentions();
 // Four layers, the second dense, the others with a recurrent router of state 12.
 ModelConfig tiny_recurrent();
 
+// Wider, so that rows are whole blocks of every quantised type: D = 256, four heads of 64 (latent
+// attention keeps its own), hidden widths of 256 and 512.
+ModelConfig wide(ModelConfig config);
+
 // config.json and model.safetensors in `directory` (created if needed), dtype f32 or bf16. Matrices
 // are normal with variance 1 / fan-in, norms near 1, biases small, so that logits stay of the order
 // of 1.
