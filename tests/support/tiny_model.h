@@ -49,9 +49,8 @@ std::vector<ModelConfig> tiny_attentions();
 // Four layers, the second dense, the others with a recurrent router of state 12.
 ModelConfig tiny_recurrent();
 
-// config.json and model.safetensors in `directory` (created if needed), dtype f32 or bf16. Matrices
-// are normal with variance 1 / fan-in, norms near 1, biases small, so that logits stay of the order
-// of 1.
+// config.json and model.safetensors in `directory` (created if needed), dtype f32 or bf16: random
+// weights of SyntheticScale::even.
 void write_tiny_model(FileSystem& fs, const std::string& directory, const ModelConfig& config,
                       std::uint64_t seed = 1, DType dtype = DType::f32);
 
