@@ -17,13 +17,14 @@ namespace switchyard::cli {
 
 struct SynthOptions {
   std::uint64_t seed = 1;
-  std::optional<DType> dtype;  // of a directory: f32 or bf16 (if not said)
-  GgufTypes types;             // of a GGUF file; what they leave open is bf16
-  std::string name;            // general.name of a GGUF file
-  bool pack = false;           // as ConvertOptions has it
+  std::optional<DType> dtype = {};  // of a directory: f32 or bf16 (if not said)
+  GgufTypes types = {};             // of a GGUF file; what they leave open is bf16
+  std::string name = {};            // general.name of a GGUF file
+  bool pack = false;                // as ConvertOptions has it
   std::uint64_t shard_bytes = std::uint64_t{4} << 30;  // of a directory
   int threads = 0;                                     // 0: one a core
-  std::function<void(std::uint64_t values)> made;      // how many weights were just made; may throw
+  // How many weights were just made; may throw.
+  std::function<void(std::uint64_t values)> made = {};
 };
 
 // Writes `to` as a whole or not at all. A name that ends in ".gguf" is a GGUF file, any other a

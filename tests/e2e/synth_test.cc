@@ -65,7 +65,8 @@ TEST_P(SynthFamily, EveryCommandWorksAndTheFormsGiveTheSameText) {
   for (const std::string& path : {model, gguf}) {
     const Outcome inspected = run({"inspect", path});
     EXPECT_EQ(inspected.code, 0) << inspected.err;
-    EXPECT_THAT(inspected.out, HasSubstr(GetParam()));
+    EXPECT_THAT(inspected.out, HasSubstr("2 x 256"));
+    EXPECT_EQ(family_name(read_model_config(real_file_system(), path).family), GetParam());
     EXPECT_EQ(run({"logits", path, "--tokens", "1,2,3", "-o", directory_ / "logits.npy"}).code, 0);
     const cli::ChildResult bench =
         cli::run_program(SWITCHYARD_BINARY, {"bench", path, "-p", "8", "-n", "8", "-r", "1"}, {});
@@ -82,7 +83,7 @@ std::vector<std::string> family_names() {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, SynthFamily, ::testing::ValuesIn(family_names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& family) { return family.param; });
 
 TEST_F(Synth, QuantisedFilesAreThoseThatConvertMakes) {
   const std::string model = directory_ / "model";

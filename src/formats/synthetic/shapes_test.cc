@@ -30,7 +30,7 @@ TEST(ShapesTest, PublishedShapesHaveTheirPublishedSizes) {
       {"deepseek-v2-lite", 15.7, 2.7},  {"deepseek-v3", 671, 37.6},
       {"gpt-oss-20b", 20.9, 4.2},       {"gpt-oss-120b", 116.8, 5.7},
       {"llama-3.2-1b", 1.24, 1.24},     {"llama-3.1-8b", 8.03, 8.03},
-      {"mistral-7b", 7.25, 7.25},       {"qwen2.5-0.5b", 0.49, 0.49},
+      {"mistral-7b", 7.25, 7.25},       {"qwen2.5-0.5b", 0.494, 0.494},
       {"qwen3-8b", 8.19, 8.19},
   };
   std::set<std::string_view> named;

@@ -20,8 +20,11 @@ namespace {
 constexpr std::size_t kGrain = std::size_t{1} << 16;  // values made at a time by one thread
 
 // What attention and feed-forward networks add to the residual stream, all layers together, against
-// the embedding: the share of the variance is at most about this number's square.
+// the embedding: its variance is at most about this number's square.
 constexpr float kAdded = 0.5F;
+// A tied model that is little more than its embedding answers every token with the one that is most
+// like it, and that one with the first again.
+constexpr float kAddedIfTied = 3.0F;
 
 // Values of one tensor: mean + scale * noise.
 struct Fill {
@@ -60,7 +63,8 @@ Fill fill_of(const ExpectedTensor& tensor, const ModelConfig& config, SyntheticS
   // A bias of the router as large as its logits would choose the experts on its own.
   Fill fill{.scale = matrix ? per_input : 0.02F};
   if (adds_to_residual_stream(tensor.name)) {
-    fill.scale *= kAdded * embedding / std::sqrt(2.0F * static_cast<float>(config.layers));
+    fill.scale *= (tied ? kAddedIfTied : kAdded) * embedding /
+                  std::sqrt(2.0F * static_cast<float>(config.layers));
   }
   return fill;
 }
