@@ -10,13 +10,14 @@
 
 #include "switchyard/error.h"
 
+#include "base/free_space.h"
 #include "base/posix_error.h"
 #include "base/posix_file.h"
 
 namespace switchyard {
 namespace {
 
-class PosixFileSystem final : public FileSystem {
+class PosixFileSystem final : public FileSystem, public FreeSpace {
  public:
   std::shared_ptr<ReadableFile> open(const std::string& path, ReadMode mode) override {
     return open_posix_file(path, mode);
@@ -93,6 +94,13 @@ class PosixFileSystem final : public FileSystem {
       if (errno == EINVAL || errno == ENOTSUP || errno == ENOSYS) return;
       throw posix_error(errno, "sync the directory", directory);
     }
+  }
+
+  std::uint64_t free_bytes(const std::string& directory) const override {
+    std::error_code error;
+    const auto space = std::filesystem::space(directory, error);
+    if (error) throw posix_error(error.value(), "ask for free space in", directory);
+    return space.available;
   }
 };
 

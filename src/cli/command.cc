@@ -24,6 +24,7 @@ constexpr std::array kCommands = {
     Command{"inspect", "what a model consists of and where the tokens of a text go", run_inspect},
     Command{"bench", "speed and memory under budgets, against the machine's limits", run_bench},
     Command{"convert", "element type and packing of a model directory", run_convert},
+    Command{"synth", "a model of random weights, of any family, shape and type", run_synth},
     Command{"tokenizer", "train a tokenizer, encode, decode", run_tokenizer},
     Command{"logits", "every position's logits as .npy, to compare with other programs",
             run_logits},

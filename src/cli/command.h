@@ -39,6 +39,7 @@ int run_inspect(const Arguments& arguments, Console& console);
 int run_logits(const Arguments& arguments, Console& console);
 int run_reproduce(const Arguments& arguments, Console& console);
 int run_run(const Arguments& arguments, Console& console);
+int run_synth(const Arguments& arguments, Console& console);
 int run_tokenizer(const Arguments& arguments, Console& console);
 int run_train(const Arguments& arguments, Console& console);
 

@@ -4,16 +4,16 @@
 #include "base/clock.h"
 #include "base/progress.h"
 #include "cli/convert_model.h"
+#include "cli/model_output.h"
 #include "cli/parse.h"
+#include "cli/type_flags.h"
 
 namespace switchyard::cli {
 
 int run_convert(const Arguments& arguments, Console& console) {
   std::string from;
   std::string to;
-  std::string type;
-  std::string expert_type;
-  std::vector<std::string> rules;
+  TypeFlags types;
   ConvertOptions options;
   auto app = make_app("convert",
                       "Writes a model in another element type, with its experts packed, or as one "
@@ -22,15 +22,7 @@ int run_convert(const Arguments& arguments, Console& console) {
   app->add_option("IN", from, "model directory or GGUF file")->required();
   app->add_option("OUT", to, "a GGUF file if it ends in .gguf, else a directory to be made")
       ->required();
-  app->add_option("--to", type,
-                  "element type: f32 or bf16, for GGUF also f16, q8_0, q6_k, q5_k, q4_k, q4_0 and "
-                  "the other quantised ones; as it is if left out");
-  auto* of_experts = app->add_option("--experts-to", expert_type,
-                                     "element type of the routed experts (GGUF only)");
-  auto* of_tensors =
-      app->add_option("--tensor-type", rules,
-                      "PATTERN=TYPE for tensors whose GGUF name holds the regular expression "
-                      "(attn_v=q8_0); may be repeated, the first that fits counts (GGUF only)");
+  types.add_to(*app, "--to", "as it is if left out");
   app->add_flag("--pack", options.pack,
                 "each expert one aligned read: experts.swpack in a directory, one tensor an expert "
                 "in a GGUF file");
@@ -41,24 +33,10 @@ int run_convert(const Arguments& arguments, Console& console) {
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   if (!parse(*app, arguments, console)) return kDone;
-  if (to.ends_with(".gguf")) {
-    if (!type.empty()) options.types.set_all(parse_type(type, "--to"));
-    if (!expert_type.empty()) options.types.set_experts(parse_type(expert_type, "--experts-to"));
-    for (const std::string& rule : rules) options.types.add_rule(rule, "--tensor-type");
-  } else if (of_experts->count() + of_tensors->count() > 0) {
-    throw Error({.what = "types for some tensors only are for GGUF files",
-                 .where = of_experts->count() > 0 ? "--experts-to" : "--tensor-type",
-                 .expected = "an output that ends in .gguf",
-                 .fix = "name the output OUT.gguf, or leave the option away"});
-  } else if (type == "f32") {
-    options.dtype = DType::f32;
-  } else if (type == "bf16") {
-    options.dtype = DType::bf16;
-  } else if (!type.empty()) {
-    throw Error({.what = "a directory cannot hold element type '" + type + "'",
-                 .where = "--to",
-                 .expected = "f32 or bf16",
-                 .fix = "for other types, write a GGUF file: convert IN OUT.gguf"});
+  if (names_gguf(to)) {
+    options.types = types.of_gguf();
+  } else {
+    options.dtype = types.of_directory();
   }
   const SteadyClock clock;
   ProgressMeter meter(console.err, clock,

@@ -1,6 +1,6 @@
 #include "cli/convert_model.h"
 
-#include <cstring>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "switchyard/chat_template.h"
@@ -11,30 +11,14 @@
 #include "switchyard/thread_pool.h"
 #include "switchyard/tokenizer.h"
 
+#include "cli/model_output.h"
 #include "formats/dtype.h"
 #include "formats/gguf/gguf_model.h"
 #include "formats/gguf/tokenizer_keys.h"
+#include "formats/sharded_safetensors.h"
 
 namespace switchyard::cli {
 namespace {
-
-std::vector<std::byte> converted(const WeightFiles& tensors, const TensorInfo& tensor, DType to) {
-  std::vector<std::byte> stored(static_cast<std::size_t>(tensor.bytes));
-  tensors.read(tensor, stored);
-  if (tensor.dtype == to) return stored;
-  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
-  convert_to_f32(tensor.dtype, stored, values);
-  std::vector<std::byte> out(values.size() * dtype_size(to));
-  if (to == DType::f32) {
-    std::memcpy(out.data(), values.data(), out.size());
-  } else {
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const std::uint16_t bits = f32_to_bf16(values[i]);
-      std::memcpy(out.data() + 2 * i, &bits, 2);
-    }
-  }
-  return out;
-}
 
 // The type a tensor of a directory gets.
 DType directory_type(const WeightFiles& tensors, const TensorInfo& tensor,
@@ -48,27 +32,18 @@ DType directory_type(const WeightFiles& tensors, const TensorInfo& tensor,
                .fix = "add one of them, or write a GGUF file: convert IN OUT.gguf"});
 }
 
+// In one file, as it was; shards are put together.
 void write_tensors(FileSystem& fs, const WeightFiles& tensors,
-                   const std::map<std::string, std::string>& metadata, const std::string& path,
+                   const std::map<std::string, std::string>& metadata, const std::string& directory,
                    const ConvertOptions& options) {
-  std::uint64_t total = 0;
-  for (const auto& [name, tensor] : tensors.tensors()) total += tensor.bytes;
-  std::uint64_t done = 0;
-  SafetensorsWriter writer;
-  for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
-  for (const auto& entry : tensors.tensors()) {
-    const TensorInfo& tensor = entry.second;
-    const DType to = directory_type(tensors, tensor, options);
-    writer.add({.name = tensor.name,
-                .dtype = to,
-                .shape = tensor.shape,
-                .write = [&, to](AtomicFile& file) {
-                  file.append(converted(tensors, tensor, to));
-                  done += tensor.bytes;
-                  if (options.progress) options.progress(done, total);
-                }});
-  }
-  writer.commit(fs, path);
+  ThreadPool pool(options.threads);
+  write_safetensors_model(
+      fs, directory, tensors,
+      {.type_of = [&](const TensorInfo& t) { return directory_type(tensors, t, options); },
+       .shard_bytes = ~std::uint64_t{0},
+       .metadata = metadata,
+       .pool = &pool,
+       .progress = options.progress});
 }
 
 // Everything but the weights: config.json with the new type, tokenizer and whatever else lies
@@ -107,13 +82,12 @@ void write_rest(FileSystem& fs, const std::string& from, const ModelConfig& conf
 
 void write_directory(FileSystem& fs, const std::string& from, const ModelConfig& config,
                      const std::string& to, const ConvertOptions& options) {
-  const std::string weights = to + "/model.safetensors";
   if (is_gguf(fs, from)) {
-    write_tensors(fs, open_weights(fs, from, config), {{"format", "pt"}}, weights, options);
+    write_tensors(fs, open_weights(fs, from, config), {{"format", "pt"}}, to, options);
     write_rest(fs, from, config, to, options);
   } else {
     const SafetensorsReader tensors(fs, from);
-    write_tensors(fs, tensors, tensors.metadata(), weights, options);
+    write_tensors(fs, tensors, tensors.metadata(), to, options);
     copy_rest(fs, from, to, options);
   }
   if (options.pack) {
@@ -125,7 +99,6 @@ void write_directory(FileSystem& fs, const std::string& from, const ModelConfig&
     }
     experts::write_pack(fs, to, config, options.pack_alignment, options.progress);
   }
-  fs.sync_directory(to);
 }
 
 // The tokenizer.* keys of a GGUF file: those it has, or a directory's own.
@@ -164,27 +137,15 @@ void write_gguf_file(FileSystem& fs, const std::string& from, const ModelConfig&
 
 void convert_model(FileSystem& fs, const std::string& from, const std::string& to,
                    const ConvertOptions& options) {
-  if (fs.exists(to)) {
-    throw Error({.what = "the output exists already",
-                 .where = to,
-                 .expected = "a name that is free",
-                 .fix = "remove it or choose another name"});
-  }
+  check_name_is_free(fs, to);
   const ModelConfig config = read_model_config(fs, from);
-  if (to.ends_with(".gguf")) {
+  if (names_gguf(to)) {
     write_gguf_file(fs, from, config, to, options);
     return;
   }
-  const std::string partial = to + ".partial";
-  fs.remove_all(partial);
-  fs.create_directories(partial);
-  try {
-    write_directory(fs, from, config, partial, options);
-    fs.rename(partial, to);
-  } catch (...) {
-    fs.remove_all(partial);
-    throw;
-  }
+  write_directory_atomically(fs, to, [&](const std::string& directory) {
+    write_directory(fs, from, config, directory, options);
+  });
 }
 
 }  // namespace switchyard::cli

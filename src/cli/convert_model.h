@@ -20,12 +20,12 @@ struct ConvertOptions {
   // A directory gets experts.swpack as well; a GGUF file has each expert in one piece.
   bool pack = false;
   std::uint64_t pack_alignment = 4096;  // of a directory's
-  int threads = 0;                      // that round weights for a GGUF file, 0: one a core
+  int threads = 0;                      // that round weights, 0: one a core
   std::function<void(std::uint64_t done, std::uint64_t total)> progress;  // bytes
 };
 
 // Writes `to` as a whole or not at all. A name that ends in ".gguf" is a GGUF file, any other a
-// directory. `to` must not exist. Holds one tensor in memory at a time.
+// directory. `to` must not exist. Memory holds a piece of one tensor.
 void convert_model(FileSystem& fs, const std::string& from, const std::string& to,
                    const ConvertOptions& options);
 

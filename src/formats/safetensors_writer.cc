@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/checked_math.h"
+#include "base/free_space.h"
 #include "formats/json.h"
 #include "formats/safetensors_header.h"
 
@@ -96,6 +97,9 @@ void SafetensorsWriter::commit(FileSystem& fs, const std::string& path) {
                  .fix = "write fewer tensors or shorter metadata into one file"});
   }
 
+  const auto total = checked_add(offset, header.size() + 8);
+  SWITCHYARD_CHECK(total.has_value());
+  require_space(fs, path, *total);
   AtomicFile file(fs, path);
   const std::uint64_t length = header.size();
   std::array<std::byte, 8> length_bytes{};

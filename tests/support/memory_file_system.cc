@@ -222,6 +222,14 @@ void MemoryFileSystem::sync_directory(const std::string& directory) {
   }
 }
 
+std::uint64_t MemoryFileSystem::free_bytes(const std::string& directory) const {
+  const std::lock_guard lock(shared_->mutex);
+  if (!known_directory(normalise(directory))) {
+    throw posix_error(ENOENT, "ask for free space in", directory);
+  }
+  return free_bytes_;
+}
+
 void MemoryFileSystem::put(const std::string& path, std::string_view content) {
   create_directories(parent_of(normalise(path)));
   const auto file = create(path);

@@ -26,9 +26,11 @@
 
 #include "switchyard/file_system.h"
 
+#include "base/free_space.h"
+
 namespace switchyard::testing_support {
 
-class MemoryFileSystem final : public FileSystem {
+class MemoryFileSystem final : public FileSystem, public FreeSpace {
  public:
   MemoryFileSystem();
 
@@ -44,6 +46,10 @@ class MemoryFileSystem final : public FileSystem {
   void remove(const std::string& path) override;
   void remove_all(const std::string& directory) override;
   void sync_directory(const std::string& directory) override;
+  std::uint64_t free_bytes(const std::string& directory) const override;
+
+  // What free_bytes() answers, whatever is written: without limit before.
+  void say_free(std::uint64_t bytes) { free_bytes_ = bytes; }
 
   // Puts a file there that survives crashes, with the directories above it.
   void put(const std::string& path, std::string_view content);
@@ -67,6 +73,7 @@ class MemoryFileSystem final : public FileSystem {
   Names names_;                     // as seen now
   Names durable_names_;             // as seen after a crash
   std::set<std::string> directories_;
+  std::uint64_t free_bytes_ = ~std::uint64_t{0};
 };
 
 }  // namespace switchyard::testing_support

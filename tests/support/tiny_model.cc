@@ -1,79 +1,13 @@
 #include "support/tiny_model.h"
 
-#include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
-#include <string_view>
-#include <vector>
 
 #include "base/check.h"
-#include "formats/dtype.h"
-#include "formats/weight_check.h"
+#include "formats/sharded_safetensors.h"
+#include "formats/synthetic/weights.h"
 
 namespace switchyard::testing_support {
 namespace {
-
-// splitmix64 (Steele, Lea and Flood 2014): a stream for each tensor, so that its values do not
-// depend on the others.
-class Random {
- public:
-  Random(std::uint64_t seed, std::string_view stream) : state_(seed) {
-    for (const char c : stream)
-      state_ = (state_ ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
-  }
-
-  std::uint64_t next() {
-    state_ += 0x9e3779b97f4a7c15ULL;
-    std::uint64_t z = state_;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
-  }
-
-  // Mean 0, variance 1, close to normal: the sum of twelve uniform numbers. Only additions of
-  // multiples of 2^-24, so the bits are the same everywhere, which a library's logarithm would not
-  // promise.
-  float normal() {
-    float sum = -6.0F;
-    for (int i = 0; i < 12; ++i) sum += static_cast<float>(next() >> 40) * 0x1p-24F;
-    return sum;
-  }
-
- private:
-  std::uint64_t state_;
-};
-
-std::vector<float> values_of(const ExpectedTensor& tensor, const ModelConfig& config,
-                             std::uint64_t seed) {
-  const auto shape = tensor.shape();
-  std::size_t count = 1;
-  for (const std::int64_t n : shape) count *= static_cast<std::size_t>(n);
-  const bool matrix = shape.size() == 2;
-  const bool norm = tensor.name.ends_with("norm.weight");
-  // Rows of an embedding that is only looked up are as large as a normed hidden state.
-  const bool lookup =
-      tensor.name == WeightNames(config.family).embedding() && !config.tied_embeddings;
-  const float scale = !matrix  ? 0.1F
-                      : lookup ? 1.0F
-                               : 1.0F / std::sqrt(static_cast<float>(shape[1]));
-  Random random(seed, tensor.name);
-  std::vector<float> values(count);
-  for (float& v : values) v = (norm ? 1.0F : 0.0F) + scale * random.normal();
-  return values;
-}
-
-std::vector<std::byte> stored(const std::vector<float>& values, DType dtype) {
-  std::vector<std::byte> bytes(values.size() * dtype_size(dtype));
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (dtype == DType::f32) {
-      std::memcpy(bytes.data() + 4 * i, &values[i], 4);
-    } else {
-      const std::uint16_t bits = f32_to_bf16(values[i]);
-      std::memcpy(bytes.data() + 2 * i, &bits, 2);
-    }
-  }
-  return bytes;
-}
 
 ModelConfig tiny(Family family) {
   ModelConfig c;
@@ -320,16 +254,10 @@ void write_tiny_model(FileSystem& fs, const std::string& directory, const ModelC
                       std::uint64_t seed, DType dtype) {
   SWITCHYARD_CHECK(dtype == DType::f32 || dtype == DType::bf16);
   fs.create_directories(directory);
-  SafetensorsWriter writer;
-  for (const ExpectedTensor& tensor : expected_tensors(config)) {
-    writer.add({.name = tensor.name,
-                .dtype = dtype,
-                .shape = tensor.shape(),
-                .write = [&config, tensor, seed, dtype](AtomicFile& file) {
-                  file.append(stored(values_of(tensor, config, seed), dtype));
-                }});
-  }
-  writer.commit(fs, directory + "/model.safetensors");
+  const WeightFiles weights =
+      synthetic_weights(config, {.seed = seed, .scale = SyntheticScale::even});
+  write_safetensors_model(fs, directory, weights,
+                          {.type_of = [dtype](const TensorInfo&) { return dtype; }});
   const auto json = to_json(config, dtype == DType::f32 ? "float32" : "bfloat16");
   write_file_atomically(fs, directory + "/config.json", json.dump(2) + "\n");
 }

@@ -53,9 +53,8 @@ ModelConfig tiny_recurrent();
 // attention keeps its own), hidden widths of 256 and 512.
 ModelConfig wide(ModelConfig config);
 
-// config.json and model.safetensors in `directory` (created if needed), dtype f32 or bf16. Matrices
-// are normal with variance 1 / fan-in, norms near 1, biases small, so that logits stay of the order
-// of 1.
+// config.json and model.safetensors in `directory` (created if needed), dtype f32 or bf16: random
+// weights of SyntheticScale::even.
 void write_tiny_model(FileSystem& fs, const std::string& directory, const ModelConfig& config,
                       std::uint64_t seed = 1, DType dtype = DType::f32);
 

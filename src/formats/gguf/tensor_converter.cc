@@ -74,8 +74,8 @@ void TensorConverter::append(AtomicFile& file, const TensorInfo& tensor,
                  .expected = "floating or quantised types",
                  .fix = "choose another type"});
   }
-  SWITCHYARD_CHECK(!tensor.shape.empty());
-  const std::int64_t rows = tensor.shape.size() == 1 ? 1 : tensor.shape.front();
+  if (tensor.elements() == 0) return;
+  const std::int64_t rows = tensor.shape.size() < 2 ? 1 : tensor.shape.front();
   const std::int64_t columns = tensor.elements() / rows;
   const auto row_bytes = dtype_bytes(conversion.to, static_cast<std::uint64_t>(columns));
   if (!row_bytes) {

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/checked_math.h"
+#include "base/free_space.h"
 
 namespace switchyard {
 namespace {
@@ -154,7 +155,10 @@ void GgufWriter::commit(FileSystem& fs, const std::string& path) {
     offset = *next;
   }
   header.pad_to(alignment_);
+  const auto total = checked_add(offset, header.bytes().size());
+  SWITCHYARD_CHECK(total.has_value());
 
+  require_space(fs, path, *total);
   AtomicFile file(fs, path);
   file.append(header.bytes());
   for (const Item& item : items_) {

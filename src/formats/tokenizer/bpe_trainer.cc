@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <optional>
 #include <queue>
 #include <set>
@@ -18,6 +19,7 @@
 #include "formats/json.h"
 #include "formats/tokenizer/added_tokens.h"
 #include "formats/tokenizer/byte_alphabet.h"
+#include "formats/tokenizer/byte_level_file.h"
 #include "formats/tokenizer/split_pattern.h"
 #include "formats/tokenizer/vocabulary.h"
 #include "formats/utf8.h"
@@ -134,43 +136,12 @@ class Trainer {
   }
 
   json result() const {
-    json vocabulary = json::object();
-    for (std::size_t id = 0; id < texts_.size(); ++id) vocabulary[texts_[id]] = id;
-    json merges = json::array();
+    std::vector<std::string> merges;
+    merges.reserve(merges_.size());
     for (const Pair& pair : merges_) merges.push_back(text(pair.first) + " " + text(pair.second));
-    json added = json::array();
-    for (std::size_t id = 0; id < options_.special_tokens.size(); ++id) {
-      added.push_back({{"id", id},
-                       {"content", texts_[id]},
-                       {"special", true},
-                       {"normalized", false},
-                       {"single_word", false},
-                       {"lstrip", false},
-                       {"rstrip", false}});
-    }
-    const json byte_level = {{"type", "ByteLevel"},
-                             {"add_prefix_space", false},
-                             {"trim_offsets", true},
-                             {"use_regex", true}};
-    json model = {{"type", "BPE"},
-                  {"dropout", nullptr},
-                  {"unk_token", nullptr},
-                  {"continuing_subword_prefix", nullptr},
-                  {"fuse_unk", false},
-                  {"end_of_word_suffix", nullptr},
-                  {"byte_fallback", false},
-                  {"ignore_merges", false},
-                  {"vocab", std::move(vocabulary)},
-                  {"merges", std::move(merges)}};
-    return {{"version", "1.0"},
-            {"truncation", nullptr},
-            {"padding", nullptr},
-            {"normalizer", nullptr},
-            {"pre_tokenizer", byte_level},
-            {"post_processor", nullptr},
-            {"decoder", byte_level},
-            {"added_tokens", std::move(added)},
-            {"model", std::move(model)}};
+    std::vector<TokenId> special(options_.special_tokens.size());
+    std::iota(special.begin(), special.end(), 0);
+    return byte_level_bpe_file(texts_, merges, special);
   }
 
  private:
