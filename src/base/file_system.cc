@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
@@ -100,7 +101,8 @@ class PosixFileSystem final : public FileSystem, public FreeSpace {
     std::error_code error;
     const auto space = std::filesystem::space(directory, error);
     if (error) throw posix_error(error.value(), "ask for free space in", directory);
-    return space.available;
+    // Some file systems in user space do not say how large they are.
+    return space.capacity == 0 ? UINT64_MAX : space.available;
   }
 };
 

@@ -90,7 +90,7 @@ std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& mod
        format_bytes(weight_bytes_per_token(model, expert_width))},
   };
   if (c.mla) {
-    list.insert(list.begin() + 2, {"cached values per token and layer (latent attention)",
+    list.insert(list.begin() + 2, {"cached values per token and layer",
                                    std::to_string(c.mla->cached_width())});
   }
   if (c.moe) list.insert(list.begin() + 2, {"experts", experts});

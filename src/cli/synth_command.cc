@@ -41,26 +41,26 @@ Family parse_family(const std::string& text) {
 }
 
 void add_changes(CLI::App& app, ShapeChanges& changes) {
+  constexpr const char* kGroup = "Instead of the shape's";
   const auto add = [&](const std::string& flag, std::optional<int>& value,
                        const std::string& what) {
-    app.add_option(flag, value, what)
-        ->check(CLI::Range(1, 1 << 28))
-        ->group("Instead of the shape's");
+    app.add_option(flag, value, what)->check(CLI::PositiveNumber)->group(kGroup);
   };
-  add("--layers", changes.layers, "L");
-  add("--width", changes.width, "D");
-  add("--heads", changes.heads, "attention heads");
-  add("--kv-heads", changes.kv_heads, "heads of keys and values");
+  add("--layers", changes.layers, "number of layers (L)");
+  add("--width", changes.width, "width of the hidden state (D)");
+  add("--heads", changes.heads, "attention heads (H)");
+  add("--kv-heads", changes.kv_heads, "heads of keys and values; divides --heads");
   add("--head-dim", changes.head_dim, "width of a head");
-  add("--hidden", changes.hidden, "F, of an expert; of all layers in a family without experts");
-  add("--experts", changes.experts, "E");
-  add("--experts-per-token", changes.experts_per_token, "K");
-  add("--vocab", changes.vocab, "V, at least 259");
-  add("--context", changes.context, "longest sequence, tokens");
+  add("--hidden", changes.hidden,
+      "width of an expert (F); in a family without experts, of every feed-forward network");
+  add("--experts", changes.experts, "experts in a layer (E)");
+  add("--experts-per-token", changes.experts_per_token, "experts that work on a token (K)");
   app.add_option("--shared-experts", changes.shared_experts,
                  "the shared expert is as wide as so many routed ones")
       ->check(CLI::Range(0, 1 << 10))
-      ->group("Instead of the shape's");
+      ->group(kGroup);
+  add("--vocab", changes.vocab, "tokens of the vocabulary (V), at least 259");
+  add("--context", changes.context, "longest sequence in tokens");
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "switchyard/gguf.h"
+
 #include "cli/child_process.h"
 #include "e2e/command_line.h"
 #include "formats/family.h"
@@ -87,18 +89,29 @@ INSTANTIATE_TEST_SUITE_P(Families, SynthFamily, ::testing::ValuesIn(family_names
 
 TEST_F(Synth, QuantisedFilesAreThoseThatConvertMakes) {
   const std::string model = directory_ / "model";
+  const std::string made = directory_ / "made.gguf";
+  const std::string converted = directory_ / "converted.gguf";
   ASSERT_EQ(run(synth(model, "olmoe", "f32")).code, 0);
-  for (const std::string type : {"q8_0", "q4_0", "q4_k"}) {
-    const std::string made = directory_ / (type + ".gguf");
-    const std::string converted = directory_ / (type + "-converted.gguf");
-    cli::Arguments arguments = synth(made, "olmoe", type);
-    cli::Arguments convert = {"convert", model, converted, "--to", type};
-    for (cli::Arguments* a : {&arguments, &convert}) {
-      a->insert(a->end(), {"--experts-to", "q5_k", "--tensor-type", "attn_v=q6_k"});
-    }
-    ASSERT_EQ(run(arguments).code, 0);
-    ASSERT_EQ(run(convert).code, 0);
-    EXPECT_EQ(text(made), text(converted)) << type;
+  cli::Arguments arguments = synth(made, "olmoe", "q4_0");
+  cli::Arguments convert = {"convert", model, converted, "--to", "q4_0"};
+  for (cli::Arguments* a : {&arguments, &convert}) {
+    a->insert(a->end(), {"--experts-to", "q8_0", "--tensor-type", "attn_v=q6_k"});
+  }
+  ASSERT_EQ(run(arguments).code, 0);
+  ASSERT_EQ(run(convert).code, 0);
+  const GgufReader a(real_file_system(), made);
+  const GgufReader b(real_file_system(), converted);
+  ASSERT_EQ(a.tensors().size(), b.tensors().size());
+  for (const auto& [name, tensor] : a.tensors()) {
+    const GgufTensor* other = b.find(name);
+    ASSERT_NE(other, nullptr) << name;
+    EXPECT_EQ(tensor.type, other->type) << name;
+    ASSERT_EQ(tensor.bytes, other->bytes) << name;
+    std::vector<std::byte> bytes(tensor.bytes);
+    std::vector<std::byte> other_bytes(tensor.bytes);
+    a.read(tensor, bytes);
+    b.read(*other, other_bytes);
+    EXPECT_EQ(bytes, other_bytes) << name;
   }
 }
 
