@@ -19,6 +19,7 @@ using Floats = __m256;
 // 16 registers: 2 by 2 hold 4 sums of 16-bit integers, 4 of 32-bit ones and 4 of floats.
 constexpr std::size_t kTileRows = 2;
 constexpr std::size_t kTileVectors = 2;
+constexpr std::size_t kFewRows = 2;  // 3 and 4 no longer fit and take twice as long as in panels
 
 inline Words splat(std::uint32_t a) { return _mm256_set1_epi32(static_cast<int>(a)); }
 inline Words splat_word(const void* p) {
