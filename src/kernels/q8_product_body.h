@@ -15,7 +15,6 @@
 #include <cstddef>
 
 #include "kernels/kernels.h"
-#include "kernels/q8_k_types.h"
 #include "kernels/q8_types.h"
 #include "kernels/quantised.h"
 
@@ -365,41 +364,6 @@ void product(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows, 
     any_few<Type, kFewRows>(n_rows, w, x, y, y_stride);
   } else {
     product_of_many<Type>(w, x, n_rows, y, y_stride);
-  }
-}
-
-void matmul_q8(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows, std::size_t begin,
-               std::size_t end, float* y, std::size_t y_stride) {
-  const auto with = [&](auto typed) { typed(weight, x_rows, n_rows, begin, end, y, y_stride); };
-  switch (weight.type) {
-    case DType::q4_0:
-      return with(product<TypeQ4_0>);
-    case DType::q4_1:
-      return with(product<TypeQ4_1>);
-    case DType::q5_0:
-      return with(product<TypeQ5_0>);
-    case DType::q5_1:
-      return with(product<TypeQ5_1>);
-    case DType::q8_0:
-      return with(product<TypeQ8_0>);
-    case DType::iq4_nl:
-      return with(product<TypeIQ4_NL>);
-    case DType::mxfp4:
-      return with(product<TypeMXFP4>);
-    case DType::q2_k:
-      return with(product<TypeQ2_K>);
-    case DType::q3_k:
-      return with(product<TypeQ3_K>);
-    case DType::q4_k:
-      return with(product<TypeQ4_K>);
-    case DType::q5_k:
-      return with(product<TypeQ5_K>);
-    case DType::q6_k:
-      return with(product<TypeQ6_K>);
-    case DType::iq4_xs:
-      return with(product<TypeIQ4_XS>);
-    default:
-      return;  // is_quantised_weight says no
   }
 }
 
