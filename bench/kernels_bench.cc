@@ -1,10 +1,14 @@
 // What the kernels reach of what the machine has, in one table: decode (one row of x, weights from
 // memory) against the measured read bandwidth, prefill (many rows) against the measured
-// multiply-add peak and OpenBLAS. Quantised weights: against the read bandwidth and the peak of
-// 8-bit products. Every kernel set this CPU runs is measured, and its answer is compared with the
-// scalar set's, bit for bit, while the clock stands.
+// multiply-add peak and OpenBLAS. Quantised weights, for 1 to 128 rows: against the read bandwidth
+// or the peak of 8-bit products, whichever limits so many rows. Every kernel set this CPU runs is
+// measured, and its answer is compared with the scalar set's, bit for bit, while the clock stands.
 //
-//   kernels_bench [threads [type]]      threads: 0 or nothing: one per core; type: Q4_0, bf16, ...
+//   kernels_bench [threads [type [rows]]]
+//
+//   threads   0 or nothing: one per core
+//   type      Q4_0, bf16, ...; all or nothing: every type
+//   rows      of quantised products; nothing: 1 2 4 8 16 32 128
 //
 // Limit and kernel are measured in turns, so that a neighbour who slows one slows the other; the
 // ratio is the median over the turns, and so are the two columns before it.
@@ -16,10 +20,12 @@
 #include <functional>
 #include <random>
 #include <string>
+#include <sys/mman.h>
 #include <vector>
 
 #include "switchyard/thread_pool.h"
 
+#include "base/aligned_buffer.h"
 #include "kernels/kernels.h"
 #include "kernels/machine_limits.h"
 
@@ -78,9 +84,29 @@ void print_head() {
   std::printf("|\n");
 }
 
+// Memory of huge pages, as the runtime's weights lie in: with pages of 4 KiB one core reads them a
+// fifth slower.
+template <class T>
+struct HugePages {
+  using value_type = T;
+  HugePages() = default;
+  template <class U>
+  HugePages(const HugePages<U>&) {}  // NOLINT(google-explicit-constructor): as containers want it
+  T* allocate(std::size_t n) {
+    constexpr std::align_val_t kAlignment{AlignedBuffer::kHugePage};
+    void* p = ::operator new(n * sizeof(T), kAlignment);
+    static_cast<void>(::madvise(p, n * sizeof(T), MADV_HUGEPAGE));
+    return static_cast<T*>(p);
+  }
+  void deallocate(T* p, std::size_t) {
+    ::operator delete (p, std::align_val_t{AlignedBuffer::kHugePage});
+  }
+  bool operator==(const HugePages&) const { return true; }
+};
+
 struct Weights {
-  std::vector<float> f32;
-  std::vector<kernels::Bf16> bf16;
+  std::vector<float, HugePages<float>> f32;
+  std::vector<kernels::Bf16, HugePages<kernels::Bf16>> bf16;
   std::size_t rows, columns;
 
   Weights(std::size_t o, std::size_t i) : f32(o * i), bf16(o * i), rows(o), columns(i) {
@@ -224,7 +250,7 @@ struct alignas(64) Line {
 
 void multiply_q8(const KernelSet& set, ThreadPool& pool, const Matrix& weight,
                  const std::vector<Line>& rows, std::size_t n_rows, std::vector<float>& y) {
-  constexpr std::size_t kPiece = 128;
+  constexpr std::size_t kPiece = 256;
   pool.parallel_for(weight.rows, kPiece, [&](std::size_t begin, std::size_t end) {
     set.matmul_q8(weight, rows.data()->bytes, n_rows, begin, end, y.data(), weight.rows);
   });
@@ -239,12 +265,17 @@ bool same_as_scalar_q8(const Matrix& weight, const std::vector<Line>& rows, std:
   return std::memcmp(expected.data(), y.data(), expected.size() * sizeof(float)) == 0;
 }
 
-// One row against 256 MiB of matrices, or n_rows against one.
+// From so many rows on, a matrix stays in a cache while they pass by; below, weights come from
+// memory, as those of an expert do that few tokens of a prompt chose.
+constexpr std::size_t kManyRows = 64;
+
+// n_rows against 256 MiB of matrices, or against one. Achieved is GB/s where memory limits and
+// GOP/s where computing does; the limit is that of the set.
 bool quantised(ThreadPool& pool, const KernelSet& set, const QuantisedKind& kind,
                std::size_t outputs, std::size_t columns, std::size_t n_rows) {
   const auto one = quantised_weights(kind, outputs * columns);
-  const std::size_t copies = n_rows == 1 ? (std::size_t{256} << 20) / one.size() + 1 : 1;
-  std::vector<std::uint8_t> bytes;
+  const std::size_t copies = n_rows < kManyRows ? (std::size_t{256} << 20) / one.size() + 1 : 1;
+  std::vector<std::uint8_t, HugePages<std::uint8_t>> bytes;
   bytes.reserve(copies * one.size());
   for (std::size_t i = 0; i < copies; ++i) bytes.insert(bytes.end(), one.begin(), one.end());
   const std::vector<float> x = some_rows(n_rows * columns);
@@ -256,22 +287,27 @@ bool quantised(ThreadPool& pool, const KernelSet& set, const QuantisedKind& kind
   const auto matrix = [&](std::size_t i) {
     return Matrix{kind.type, bytes.data() + i * one.size(), outputs, columns};
   };
-  const double units =
-      n_rows == 1 ? static_cast<double>(bytes.size())
-                  : 2.0 * static_cast<double>(outputs) * static_cast<double>(columns * n_rows);
+  const double operations_per_byte =
+      2.0 * static_cast<double>(outputs * columns * n_rows) / static_cast<double>(one.size());
+  bool memory_limits = false;
   Turns turns;
   for (int turn = 0; turn < kTurns; ++turn) {
-    turns.limit.push_back(n_rows == 1 ? kernels::measure_dram_read_gbps(pool)
-                                      : kernels::measure_integer_gops(pool));
+    const double gops = kernels::measure_integer_gops(pool, set);
+    const double gbps = n_rows < kManyRows ? kernels::measure_dram_read_gbps(pool) : gops;
+    // Once for all turns: their medians are of one unit.
+    if (turn == 0) memory_limits = gbps * operations_per_byte < gops;
+    turns.limit.push_back(memory_limits ? gbps : gops);
+    const double units =
+        static_cast<double>(bytes.size()) * (memory_limits ? 1.0 : operations_per_byte);
     turns.achieved.push_back(rate_of(units, [&] {
       for (std::size_t i = 0; i < copies; ++i) multiply_q8(set, pool, matrix(i), rows, n_rows, y);
     }));
   }
   const bool same = same_as_scalar_q8(matrix(0), rows, n_rows, y);
-  turns.print((n_rows == 1 ? "decode " : "prefill ") + std::to_string(outputs) + "x" +
-                  std::to_string(columns) + " N=" + std::to_string(n_rows) + " " + kind.name + " " +
+  turns.print(std::string(kind.name) + " " + std::to_string(outputs) + "x" +
+                  std::to_string(columns) + " N=" + std::to_string(n_rows) + " " +
                   std::string(set.name),
-              n_rows == 1 ? "GB/s" : "GOP/s", same ? "yes" : "NO");
+              memory_limits ? "GB/s" : "GOP/s", same ? "yes" : "NO");
   return same;
 }
 
@@ -281,7 +317,9 @@ int main(int argc, char** argv) {
   ThreadPool pool(argc > 1 ? std::atoi(argv[1]) : 0);
   std::printf("%d threads\n\n", pool.threads());
   print_head();
-  const std::string only = argc > 2 ? argv[2] : "";
+  const std::string only = argc > 2 && std::strcmp(argv[2], "all") != 0 ? argv[2] : "";
+  std::vector<std::size_t> row_counts = {1, 2, 4, 8, 16, 32, 128};
+  if (argc > 3) row_counts = {static_cast<std::size_t>(std::atoi(argv[3]))};
   const auto wanted = [&](const std::string& type) { return only.empty() || only == type; };
 
   bool all_same = true;
@@ -296,7 +334,9 @@ int main(int argc, char** argv) {
       }
     }
   };
+  const bool plain = wanted("f32") || wanted("bf16");
   for (const std::size_t size : {std::size_t{4096}, std::size_t{1024}, std::size_t{512}}) {
+    if (!plain) break;
     const std::size_t matrices = (std::size_t{48} << 20) / (size * size);
     const std::vector<Weights> weights(matrices, Weights(size, size));
     for_every_set(
@@ -306,13 +346,14 @@ int main(int argc, char** argv) {
     std::size_t outputs, columns, rows;
   };
   for (const Shape& shape : {Shape{2048, 2048, 512}, Shape{1024, 512, 128}, Shape{512, 1024, 16}}) {
+    if (!plain) break;
     const Weights weights(shape.outputs, shape.columns);
     for_every_set([&](const KernelSet& set, DType type) {
       return prefill(pool, set, weights, type, shape.rows);
     });
   }
-  for (const std::size_t n_rows : {std::size_t{1}, std::size_t{16}, std::size_t{128}}) {
-    for (const QuantisedKind& kind : kQuantised) {
+  for (const QuantisedKind& kind : kQuantised) {
+    for (const std::size_t n_rows : row_counts) {
       if (!wanted(kind.name)) continue;
       for (const KernelSet& set : kernels::all()) {
         // The set avx512 has the 8-bit products of avx2.

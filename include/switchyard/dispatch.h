@@ -39,5 +39,9 @@ void gather(const Plan& plan, std::span<const float> items, std::size_t width,
 // expert_rows [A, D], out [N, D].
 void combine(const routing::Decision& decision, const Plan& plan,
              std::span<const float> expert_rows, std::size_t width, std::span<float> out);
+// The same for items [begin, end) alone; the other rows of out stay as they are.
+void combine(const routing::Decision& decision, const Plan& plan,
+             std::span<const float> expert_rows, std::size_t width, std::span<float> out,
+             std::size_t begin, std::size_t end);
 
 }  // namespace switchyard::dispatch

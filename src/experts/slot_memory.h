@@ -15,7 +15,7 @@
 
 namespace switchyard::experts {
 
-// A page-aligned anonymous mapping. Move-only.
+// A page-aligned anonymous mapping; from 2 MiB on aligned to a huge page. Move-only.
 class SlotBuffer {
  public:
   SlotBuffer() = default;

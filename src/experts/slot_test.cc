@@ -150,6 +150,17 @@ TEST(SlotMemory, KeepsFreedSlotsForTheNextOfTheirSize) {
   EXPECT_EQ(memory.take(65'536).data(), address);
 }
 
+TEST(SlotMemory, LargeSlotsStartAtAHugePageAndAreUsableToTheEnd) {
+  constexpr std::uint64_t kHuge = std::uint64_t{2} << 20;
+  for (const std::uint64_t bytes : {kHuge, kHuge + 4096, 3 * kHuge - 4096}) {
+    const SlotBuffer buffer(bytes);
+    EXPECT_EQ(reinterpret_cast<std::uintptr_t>(buffer.data()) % kHuge, 0U);
+    EXPECT_EQ(buffer.bytes(), bytes);
+    buffer.data()[0] = std::byte{1};
+    buffer.data()[bytes - 1] = std::byte{2};
+  }
+}
+
 TEST(SlotMemory, NeverHoldsMoreThanTheBudgetWhateverTheSizes) {
   std::mt19937 random(5);
   constexpr std::uint64_t kBudget = 64 * 4096;

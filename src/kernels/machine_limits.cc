@@ -3,8 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <vector>
+#include <span>
 
+#include "base/aligned_buffer.h"
 #include "kernels/kernels.h"
 #include "kernels/sets.h"
 
@@ -83,7 +84,9 @@ double measure_dram_read_gbps(ThreadPool& pool, std::size_t bytes) {
       std::size_t{1} << 18;  // 1 MiB: long enough for the prefetchers, short enough to share
   const LimitProbes& probes = probes_of(best());
   const std::size_t n = bytes / sizeof(float);
-  const std::vector<float> buffer(n, 1.0F);  // written, so that its pages are its own
+  AlignedBuffer memory(n * sizeof(float));  // of huge pages, as weights are
+  const std::span<float> buffer = memory.as<float>(0, n);
+  std::ranges::fill(buffer, 1.0F);  // written, so that its pages are its own
   Sink sink;
   double best_seconds = 0;
   for (int pass = 0; pass < kPasses; ++pass) {
@@ -104,8 +107,10 @@ double measure_fma_gflops(ThreadPool& pool) {
                     [&](std::size_t rounds) { sink.use(probes.fma_burst(rounds, 1.0F)); });
 }
 
-double measure_integer_gops(ThreadPool& pool) {
-  const IntegerProbe& probe = integer_probe_of(best());
+double measure_integer_gops(ThreadPool& pool) { return measure_integer_gops(pool, best()); }
+
+double measure_integer_gops(ThreadPool& pool, const KernelSet& set) {
+  const IntegerProbe& probe = integer_probe_of(set);
   Sink sink;
   return burst_rate(pool, probe.operations_per_round, [&](std::size_t rounds) {
     sink.use(static_cast<float>(probe.dot_burst(rounds, 0x01020304)));

@@ -8,6 +8,8 @@
 
 namespace switchyard::kernels {
 
+struct KernelSet;
+
 // Bytes read from memory per second, in 10^9: all threads of the pool read a buffer of `bytes`
 // front to back with the widest loads this CPU has; the best of several passes. `bytes` should be
 // several times the last-level cache. Allocates `bytes`; takes about a tenth of a second per GiB
@@ -21,5 +23,7 @@ double measure_fma_gflops(ThreadPool& pool);
 // Products of 8-bit numbers on registers, summed, two operations each: as above. (AVX2: summed to
 // 16 bits, which no long sum can stay in; so it is a bound, not a target.)
 double measure_integer_gops(ThreadPool& pool);
+// Of one set's instructions.
+double measure_integer_gops(ThreadPool& pool, const KernelSet& set);
 
 }  // namespace switchyard::kernels

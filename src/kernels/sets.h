@@ -41,10 +41,15 @@ extern const LimitProbes avx512_probes;
 extern const KernelSet avx512_vnni_set;
 extern const IntegerProbe avx2_integer_probe;
 extern const IntegerProbe avx512_vnni_integer_probe;
+// The k ones take what has blocks of 256 columns.
 void matmul_q8_avx2(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
                     std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
+void matmul_q8_k_avx2(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
+                      std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
 void matmul_q8_avx512_vnni(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
                            std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
+void matmul_q8_k_avx512_vnni(const Matrix& weight, const std::byte* x_rows, std::size_t n_rows,
+                             std::size_t begin, std::size_t end, float* y, std::size_t y_stride);
 #endif
 
 }  // namespace switchyard::kernels

@@ -20,6 +20,8 @@ using Floats = __m512;
 // floats, 2 words of weights and one of x.
 constexpr std::size_t kTileRows = 6;
 constexpr std::size_t kTileVectors = 2;
+// Rows that take weights from registers. 6 and 8 were slower than panels.
+constexpr std::size_t kFewRows = 4;
 
 inline Words splat(std::uint32_t a) { return _mm512_set1_epi32(static_cast<int>(a)); }
 inline Words splat_word(const void* p) {

@@ -62,10 +62,17 @@ void gather(const Plan& plan, std::span<const float> items, std::size_t width,
 
 void combine(const routing::Decision& decision, const Plan& plan,
              std::span<const float> expert_rows, std::size_t width, std::span<float> out) {
+  combine(decision, plan, expert_rows, width, out, 0, decision.items());
+}
+
+void combine(const routing::Decision& decision, const Plan& plan,
+             std::span<const float> expert_rows, std::size_t width, std::span<float> out,
+             std::size_t begin, std::size_t end) {
   SWITCHYARD_CHECK(expert_rows.size() == plan.rows() * width);
   SWITCHYARD_CHECK(out.size() == decision.items() * width);
   SWITCHYARD_CHECK(plan.assignment_row.size() == decision.assignments());
-  for (std::size_t n = 0; n < decision.items(); ++n) {
+  SWITCHYARD_CHECK(begin <= end && end <= decision.items());
+  for (std::size_t n = begin; n < end; ++n) {
     float* const y = out.data() + n * width;
     std::fill_n(y, width, 0.0F);
     for (std::uint32_t a = decision.offsets[n]; a < decision.offsets[n + 1]; ++a) {

@@ -89,6 +89,14 @@ TEST(Dispatch, GatherComputeCombineEqualsTheOracleBitForBit) {
     std::vector<float> out(items * kWidth, 99.0F);
     combine(decision, plan, rows, kWidth, out);
     EXPECT_EQ(out, routing::testing::oracle_combine(decision, kWidth, expert_item));
+
+    // In parts: each writes its own items and nothing else.
+    std::vector<float> parts(items * kWidth, 99.0F);
+    const std::size_t middle = items / 3;
+    combine(decision, plan, rows, kWidth, parts, middle, items);
+    for (std::size_t i = 0; i < middle * kWidth; ++i) EXPECT_EQ(parts[i], 99.0F);
+    combine(decision, plan, rows, kWidth, parts, 0, middle);
+    EXPECT_EQ(parts, out);
   }
 }
 
@@ -123,6 +131,9 @@ TEST(Dispatch, ExpertsOutOfRangeAndWrongSizesAreBugs) {
   std::vector<float> out(5);
   EXPECT_THROW(gather(plan, std::vector<float>(6), 2, out), InternalError);
   EXPECT_THROW(combine(decision, plan, std::vector<float>(6), 2, out), InternalError);
+  out.resize(6);
+  EXPECT_THROW(combine(decision, plan, std::vector<float>(6), 2, out, 0, 4), InternalError);
+  EXPECT_THROW(combine(decision, plan, std::vector<float>(6), 2, out, 2, 1), InternalError);
 }
 
 }  // namespace

@@ -63,11 +63,17 @@ void run_ffn(Run& run, const FfnWeights& w, const FfnConfig& ffn, std::span<cons
   Scratch& s = run.scratch;
   const Product up[] = {{w.up, in.data(), n, s.up.data()}, {w.gate, in.data(), n, s.gate.data()}};
   multiply(run, std::span(up).first(ffn.gated ? 2 : 1));
-  spread(run.threads, n, n * hidden, [&](std::size_t begin, std::size_t end) {
-    const std::size_t at = begin * hidden;
-    activate(*run.model.kernels, ffn, s.gate.data() + at, s.up.data() + at, (end - begin) * hidden);
+  // Whoever makes a row also rounds it, while it is in its cache.
+  const bool round = kernels::is_quantised_weight(w.down.type);
+  spread(run.threads, n, n * hidden * kActivationWork, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      float* const row = s.up.data() + i * hidden;
+      activate(*run.model.kernels, ffn, s.gate.data() + i * hidden, row, hidden);
+      if (round) run.model.kernels->to_q8(row, hidden, rounded_row(run, i, hidden));
+    }
   });
-  multiply(run, {w.down, s.up.data(), n, out.data()});
+  multiply(run,
+           {w.down, s.up.data(), n, out.data(), round ? rounded_row(run, 0, hidden) : nullptr});
 }
 
 void run_dense_ffn(Run& run, int layer) {

@@ -1,6 +1,9 @@
 #include "runtime/matmul.h"
 
 #include <algorithm>
+#include <atomic>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -8,15 +11,12 @@
 namespace switchyard::runtime {
 namespace {
 
-// Outputs per piece of work: a weight panel that stays in the core's own cache while all rows pass
-// over it. Products with quantised weights go through 32 outputs at a time and fetch ahead within a
-// piece, so theirs are longer.
+// Outputs per piece, the least that is worth a call. Products with quantised weights go through 32
+// at a time; the others through a panel that stays in the core's own cache.
 std::size_t outputs_per_piece(const Product& product) {
+  if (kernels::is_quantised_weight(product.weight.type)) return 32;
   constexpr std::size_t kPanelBytes = 128 << 10;
   const std::size_t outputs = kPanelBytes / std::max<std::size_t>(1, row_bytes(product.weight));
-  if (kernels::is_quantised_weight(product.weight.type)) {
-    return std::clamp<std::size_t>(outputs / 32 * 32, 128, 256);
-  }
   return std::clamp<std::size_t>(outputs / 8 * 8, 8, 256);
 }
 
@@ -24,6 +24,29 @@ std::size_t pieces(const Product& product) {
   const std::size_t block = outputs_per_piece(product);
   return (product.weight.rows + block - 1) / block;
 }
+
+// Hands out neighbouring pieces: many while much is left, as every start waits for memory, and few
+// at the end, so that all threads finish together.
+class Share {
+ public:
+  Share(std::size_t pieces, std::size_t threads) : pieces_(pieces), threads_(threads) {}
+
+  // [begin, end); empty when nothing is left.
+  std::pair<std::size_t, std::size_t> take() {
+    constexpr std::size_t kMost = 8, kSharesOfAThread = 4;
+    std::size_t begin = next_.load(std::memory_order_relaxed), end = 0;
+    do {
+      if (begin >= pieces_) return {pieces_, pieces_};
+      const std::size_t fair = (pieces_ - begin) / (kSharesOfAThread * threads_);
+      end = begin + std::clamp<std::size_t>(fair, 1, kMost);
+    } while (!next_.compare_exchange_weak(begin, end, std::memory_order_relaxed));
+    return {begin, end};
+  }
+
+ private:
+  std::size_t pieces_, threads_;
+  std::atomic<std::size_t> next_{0};
+};
 
 // Rows of x that become rows of 8 bits.
 struct Rounding {
@@ -40,8 +63,8 @@ struct Roundings {
   Roundings(std::span<const Product> products, std::span<std::byte> memory) {
     std::size_t used = 0;
     for (const Product& p : products) {
-      of_product.push_back(nullptr);
-      if (!kernels::is_quantised_weight(p.weight.type)) continue;
+      of_product.push_back(p.rounded);
+      if (p.rounded != nullptr || !kernels::is_quantised_weight(p.weight.type)) continue;
       const bool again = !list.empty() && list.back().x == p.x && list.back().rows == p.rows &&
                          list.back().columns == p.weight.columns;
       if (!again) {
@@ -74,11 +97,12 @@ struct Roundings {
   std::size_t values = 0;
 };
 
-void run_piece(const kernels::KernelSet& kernels, const Product& product, const std::byte* rounded,
-               std::size_t piece) {
+// Outputs of pieces [first, last) of a product.
+void run_pieces(const kernels::KernelSet& kernels, const Product& product, const std::byte* rounded,
+                std::size_t first, std::size_t last) {
   const std::size_t block = outputs_per_piece(product);
-  const std::size_t begin = piece * block;
-  const std::size_t end = std::min(begin + block, product.weight.rows);
+  const std::size_t begin = first * block;
+  const std::size_t end = std::min(last * block, product.weight.rows);
   if (rounded != nullptr) {
     kernels.matmul_q8(product.weight, rounded, product.rows, begin, end, product.y,
                       product.weight.rows);
@@ -109,8 +133,9 @@ void multiply(const kernels::KernelSet& kernels, ThreadPool& threads, std::span<
     std::size_t first = 0;
     for (std::size_t j = 0; j < products.size() && first < end; ++j) {
       const std::size_t count = pieces(products[j]);
-      for (std::size_t i = std::max(begin, first); i < std::min(end, first + count); ++i) {
-        run_piece(kernels, products[j], roundings.of_product[j], i - first);
+      if (begin < first + count) {
+        run_pieces(kernels, products[j], roundings.of_product[j], std::max(begin, first) - first,
+                   std::min(end - first, count));
       }
       first += count;
     }
@@ -126,7 +151,13 @@ void multiply(const kernels::KernelSet& kernels, ThreadPool& threads, std::span<
   if (serial) {
     run_range(0, total);
   } else {
-    threads.parallel_for(total, 1, run_range);
+    const auto workers = static_cast<std::size_t>(threads.threads());
+    Share share(total, workers);
+    threads.parallel_for(workers, 1, [&](std::size_t, std::size_t) {
+      for (auto [begin, end] = share.take(); begin < end; std::tie(begin, end) = share.take()) {
+        run_range(begin, end);
+      }
+    });
   }
 }
 

@@ -17,6 +17,9 @@ struct Product {
   const float* x = nullptr;
   std::size_t rows = 0;
   float* y = nullptr;
+  // Of a quantised weight: the rows of x as to_q8 makes them, where they are there already; x is
+  // not read then.
+  const std::byte* rounded = nullptr;
 };
 
 std::size_t row_bytes(const kernels::Matrix& matrix);

@@ -6,6 +6,7 @@
 // or waves.
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "base/check.h"
 #include "runtime/matmul.h"
@@ -94,9 +95,41 @@ void prefetch_next_layer(Run& run, int layer) {
   m.cache->prefetch(static_cast<std::uint32_t>(next), run.active);
 }
 
+// Whether all gates and ups of a layer take rows rounded to 8 bits.
+bool takes_rounded_rows(const std::vector<std::vector<experts::Part>>& experts) {
+  return std::ranges::all_of(experts, [](const std::vector<experts::Part>& parts) {
+    return std::ranges::all_of(parts, [](const experts::Part& part) {
+      return part.name == "down" || kernels::is_quantised_weight(part.dtype);
+    });
+  });
+}
+
+// The rows of x that the experts see, in the plan's order: [A, D], or [A, q8_row_bytes(D)] in the
+// same memory. A token is rounded once, not once for each of its experts.
+void gather_rows(Run& run, bool rounded) {
+  const kernels::KernelSet& kernels = *run.model.kernels;
+  const auto d = static_cast<std::size_t>(run.model.config.width);
+  Scratch& s = run.scratch;
+  if (rounded) {
+    spread(run.threads, run.size(), run.size() * d, [&](std::size_t begin, std::size_t end) {
+      for (std::size_t n = begin; n < end; ++n)
+        kernels.to_q8(s.normed.data() + n * d, d, rounded_row(run, n, d));
+    });
+  }
+  const std::size_t bytes = rounded ? kernels::q8_row_bytes(d) : d * sizeof(float);
+  const std::byte* from = rounded ? rounded_row(run, 0, d) : std::as_bytes(s.normed).data();
+  std::byte* const to = std::as_writable_bytes(s.expert_in).data();
+  spread(run.threads, run.plan.rows(), run.plan.rows() * d,
+         [&](std::size_t begin, std::size_t end) {
+           for (std::size_t r = begin; r < end; ++r)
+             std::memcpy(to + r * bytes, from + run.plan.row_item[r] * bytes, bytes);
+         });
+}
+
 // Computes the rows of some experts: all gates and ups, then the activations, then all downs, so
-// that a group of small experts costs three barriers instead of three each.
-void compute_experts(Run& run, int layer, std::span<const std::size_t> positions,
+// that a group of small experts costs three barriers instead of three each. Rows for a quantised
+// down are rounded by whoever made them.
+void compute_experts(Run& run, int layer, bool rounded_rows, std::span<const std::size_t> positions,
                      std::span<const experts::Pin> pins) {
   const Model::Impl& m = run.model;
   const FfnConfig& ffn = m.config.moe->expert;
@@ -104,36 +137,56 @@ void compute_experts(Run& run, int layer, std::span<const std::size_t> positions
   // Rows lie at multiples of the largest width; a narrower expert fills the front of its place.
   const auto f = static_cast<std::size_t>(ffn.hidden);
   const auto& biases = m.weights.layers[static_cast<std::size_t>(layer)].expert_bias;
+  const std::byte* const rows_in = std::as_bytes(run.scratch.expert_in).data();
   Scratch& s = run.scratch;
-  std::vector<Product> in;
-  std::vector<Product> out;
-  std::size_t values_of_group = 0;
+  struct Row {
+    std::uint32_t expert;
+    std::size_t index;  // in the plan
+    std::size_t width;
+    std::byte* rounded;  // null: not wanted
+  };
+  std::vector<Product> in, out;
+  std::vector<Row> hidden;
+  std::size_t values = 0;
+  std::byte* rounded = rounded_row(run, 0, d);
   for (std::size_t i = 0; i < positions.size(); ++i) {
     const std::uint32_t expert = run.active[positions[i]];
     const FfnWeights w =
         expert_weights(m.experts.parts[static_cast<std::size_t>(layer)][expert], pins[i]);
     const std::size_t first = run.plan.expert_begin[expert];
     const std::size_t rows = run.plan.expert_begin[expert + 1] - first;
-    values_of_group += rows * w.up.rows;
     const float* x = s.expert_in.data() + first * d;
-    in.push_back({w.up, x, rows, s.expert_up.data() + first * f});
-    if (ffn.gated) in.push_back({w.gate, x, rows, s.expert_gate.data() + first * f});
-    out.push_back({w.down, s.expert_up.data() + first * f, rows, s.expert_out.data() + first * d});
+    const std::byte* x_rounded =
+        rounded_rows ? rows_in + first * kernels::q8_row_bytes(d) : nullptr;
+    in.push_back({w.up, x, rows, s.expert_up.data() + first * f, x_rounded});
+    if (ffn.gated) in.push_back({w.gate, x, rows, s.expert_gate.data() + first * f, x_rounded});
+    const bool round = kernels::is_quantised_weight(w.down.type);
+    out.push_back({w.down, s.expert_up.data() + first * f, rows, s.expert_out.data() + first * d,
+                   round ? rounded : nullptr});
+    for (std::size_t r = 0; r < rows; ++r) {
+      hidden.push_back({expert, first + r, w.up.rows, round ? rounded : nullptr});
+      if (round) rounded += kernels::q8_row_bytes(w.up.rows);
+    }
+    values += rows * w.up.rows;
   }
   multiply(run, in);
-  spread(run.threads, out.size(), values_of_group, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::uint32_t expert = run.active[positions[i]];
-      const std::size_t at = run.plan.expert_begin[expert] * f;
-      if (!biases.empty()) {
-        const std::size_t values = out[i].rows * f;
-        add_bias_to_rows(s.expert_gate.subspan(at, ffn.gated ? values : 0), biases[expert].gate);
-        add_bias_to_rows(s.expert_up.subspan(at, values), biases[expert].up);
-      }
-      activate(*m.kernels, ffn, s.expert_gate.data() + at, s.expert_up.data() + at,
-               out[i].rows * out[i].weight.columns);
-    }
-  });
+  spread(run.threads, hidden.size(), values * kActivationWork,
+         [&](std::size_t begin, std::size_t end) {
+           for (std::size_t i = begin; i < end; ++i) {
+             const Row& row = hidden[i];
+             // A narrow expert's rows follow each other without gaps in the front of its place.
+             const std::size_t first = run.plan.expert_begin[row.expert];
+             const std::size_t at = first * f + (row.index - first) * row.width;
+             float* const gate = s.expert_gate.data() + at;
+             float* const up = s.expert_up.data() + at;
+             if (!biases.empty()) {
+               if (ffn.gated) add_bias({gate, row.width}, biases[row.expert].gate);
+               add_bias({up, row.width}, biases[row.expert].up);
+             }
+             activate(*m.kernels, ffn, gate, up, row.width);
+             if (row.rounded != nullptr) m.kernels->to_q8(up, row.width, row.rounded);
+           }
+         });
   multiply(run, out);
   for (std::size_t i = 0; !biases.empty() && i < positions.size(); ++i) {
     const std::uint32_t expert = run.active[positions[i]];
@@ -187,16 +240,20 @@ void run_moe(Run& run, int layer) {
 
   dispatch::make_plan_into(run.decision, run.plan);
   SWITCHYARD_CHECK(run.plan.rows() * d <= s.expert_in.size());
-  dispatch::gather(run.plan, s.normed.first(n * d), d, s.expert_in.first(run.plan.rows() * d));
+  const bool rounded =
+      m.quantised && takes_rounded_rows(m.experts.parts[static_cast<std::size_t>(layer)]);
+  gather_rows(run, rounded);
   run.active.assign(run.plan.active.begin(), run.plan.active.end());
   m.cache->acquire_each(
       static_cast<std::uint32_t>(layer), run.active,
       [&](std::span<const std::size_t> positions, std::span<const experts::Pin> pins) {
-        compute_experts(run, layer, positions, pins);
+        compute_experts(run, layer, rounded, positions, pins);
       },
       run.options.stop);
-  dispatch::combine(run.decision, run.plan, s.expert_out.first(run.plan.rows() * d), d,
-                    s.block.first(n * d));
+  spread(run.threads, n, run.plan.rows() * d, [&](std::size_t begin, std::size_t end) {
+    dispatch::combine(run.decision, run.plan, s.expert_out.first(run.plan.rows() * d), d,
+                      s.block.first(n * d), begin, end);
+  });
   if (w.shared) add_shared_expert(run, w);
   add_block(run);
 }

@@ -54,6 +54,12 @@ inline void multiply(Run& run, std::span<const Product> products) {
 }
 inline void multiply(Run& run, const Product& product) { multiply(run, std::span(&product, 1)); }
 
+// Memory in the run's scratch for row n of rows rounded to 8 bits; the next product that rounds its
+// own rows takes the same memory.
+inline std::byte* rounded_row(Run& run, std::size_t n, std::size_t columns) {
+  return std::as_writable_bytes(run.scratch.rounded).data() + n * kernels::q8_row_bytes(columns);
+}
+
 // A dense or shared network over all tokens of the run. in, out [N, D]
 void run_ffn(Run& run, const FfnWeights& weights, const FfnConfig& ffn, std::span<const float> in,
              std::span<float> out);
@@ -69,6 +75,9 @@ void run_latent_attention(Run& run, int layer);
 void run_attention(Run& run, int layer);
 void run_dense_ffn(Run& run, int layer);
 void run_moe(Run& run, int layer);
+
+// What an activation costs, in multiply-adds of a product.
+inline constexpr std::size_t kActivationWork = 32;
 
 // Runs body(begin, end) over [0, count), on all threads only when `work` multiply-adds are worth
 // waking them.
