@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -78,7 +79,7 @@ void collect(int out, int err, ChildResult& result) {
 }  // namespace
 
 ChildResult run_program(const std::string& program, const Arguments& arguments,
-                        const std::string& join_file) {
+                        const std::string& join_file, std::stop_token stop) {
   std::vector<std::string> storage{"switchyard"};
   storage.insert(storage.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -98,7 +99,11 @@ ChildResult run_program(const std::string& program, const Arguments& arguments,
   out.write.reset();
   err.write.reset();
   ChildResult result;
-  collect(out.read.get(), err.read.get(), result);
+  {
+    // Ends before the child is waited for: until then its number is no other process's.
+    const std::stop_callback end_child(stop, [child] { kill(child, SIGTERM); });
+    collect(out.read.get(), err.read.get(), result);
+  }
   int status = 0;
   rusage usage{};
   while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
@@ -108,8 +113,9 @@ ChildResult run_program(const std::string& program, const Arguments& arguments,
   return result;
 }
 
-ChildResult run_self(const Arguments& arguments, const std::string& join_file) {
-  return run_program("/proc/self/exe", arguments, join_file);
+ChildResult run_self(const Arguments& arguments, const std::string& join_file,
+                     std::stop_token stop) {
+  return run_program("/proc/self/exe", arguments, join_file, std::move(stop));
 }
 
 }  // namespace switchyard::cli
