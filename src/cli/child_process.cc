@@ -45,9 +45,32 @@ struct Pipe {
   Descriptor write;
 };
 
+// Holds SIGINT and SIGTERM back. A child begins with its parent's handlers, which would swallow a
+// signal that is meant to end it; held back, the signal waits until the child has dropped them.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &held, &before_);
+  }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+  ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_{};
+};
+
 // Only calls that are safe between fork and exec.
 [[noreturn]] void become_child(const char* program, char* const* argv, const char* join_file,
-                               int out, int err) {
+                               int out, int err, const sigset_t& signals) {
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+  pthread_sigmask(SIG_SETMASK, &signals, nullptr);
   if (*join_file != '\0') {
     const int fd = open(join_file, O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, "0", 1) != 1) _exit(127);
@@ -89,13 +112,19 @@ ChildResult run_program(const std::string& program, const Arguments& arguments,
 
   Pipe out;
   Pipe err;
-  const pid_t child = fork();
+  pid_t child = 0;
+  {
+    const SignalsHeld signals;
+    child = fork();
+    if (child == 0) {
+      become_child(program.c_str(), argv.data(), join_file.c_str(), out.write.get(),
+                   err.write.get(), signals.before());
+    }
+  }
   if (child < 0) {
     throw Error({.what = std::string("cannot start a process: ") + std::strerror(errno),
                  .where = "child process"});
   }
-  if (child == 0)
-    become_child(program.c_str(), argv.data(), join_file.c_str(), out.write.get(), err.write.get());
   out.write.reset();
   err.write.reset();
   ChildResult result;

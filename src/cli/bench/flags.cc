@@ -42,6 +42,7 @@ void Flags::add_to(CLI::App& app) {
   for (const char* name : {"--model", "--threads", "--batch-size", "--kernels"}) {
     app.remove_option(app.get_option(name));
   }
+  app.get_option("--ctx-size")->description("longest sequence in tokens, 0: what each test needs");
   for (CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
     if (name != "--help" && name != "--plan" && name != "--mem-budget" && name != "--ctx-size")

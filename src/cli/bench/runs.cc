@@ -18,6 +18,9 @@
 namespace switchyard::cli::bench {
 namespace {
 
+// Others come and go on a machine: its limits are measured again after this time.
+constexpr std::chrono::seconds kLimitsHold{20};
+
 std::string describe(const Job& job) {
   std::string text = fmt::format("{} {}", job.model, job.test.name());
   if (!job.budget.empty()) text += " in " + job.budget;
@@ -54,7 +57,7 @@ void Runs::run_round(int repetitions_each) {
 void Runs::measure(std::size_t index, int repetitions_each) {
   const Job& job = jobs_[index];
   wait_between();
-  const Limits& of_machine = limits(job.threads);
+  measure_limits(job.threads);
   if (console_.stop.stop_requested()) throw Cancelled();
   if (progress_)
     console_.err << fmt::format("bench: {}/{} {} ...\n", index + 1, jobs_.size(), describe(job));
@@ -71,7 +74,6 @@ void Runs::measure(std::size_t index, int repetitions_each) {
   if (index == rows_.size()) {
     rows_.push_back({.job = job,
                      .result = result,
-                     .limits = of_machine,
                      .time = utc_time(std::chrono::system_clock::now()),
                      .peak_memory = peak});
   } else {
@@ -93,13 +95,24 @@ void Runs::wait_between() {
   first_ = false;
 }
 
-const Limits& Runs::limits(int threads) {
+void Runs::measure_limits(int threads) {
+  const auto now = std::chrono::steady_clock::now();
   const auto known = limits_.find(threads);
-  if (known != limits_.end()) return known->second;
+  if (known != limits_.end() && now - known->second.last < kLimitsHold) return;
   ThreadPool pool(threads);
-  return limits_[threads] = {.dram_read_bytes = kernels::measure_dram_read_gbps(pool),
-                             .float_operations = kernels::measure_fma_gflops(pool),
-                             .integer_operations = kernels::measure_integer_gops(pool)};
+  Measured& m = limits_[threads];
+  m.last = now;
+  m.best = {
+      .dram_read_bytes = std::max(m.best.dram_read_bytes, kernels::measure_dram_read_gbps(pool)),
+      .float_operations = std::max(m.best.float_operations, kernels::measure_fma_gflops(pool)),
+      .integer_operations =
+          std::max(m.best.integer_operations, kernels::measure_integer_gops(pool))};
+}
+
+std::vector<Row> Runs::rows() const {
+  std::vector<Row> rows = rows_;
+  for (Row& row : rows) row.limits = limits_.at(row.job.threads).best;
+  return rows;
 }
 
 bool compare_tokens(std::vector<Row>& rows) {

@@ -2,6 +2,7 @@
 // a control group of its own, so that one job's memory is not another's.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <vector>
 
@@ -18,21 +19,27 @@ class Runs {
 
   // Throws Error or Cancelled; rows() then has what was finished.
   void run();
-  const std::vector<Row>& rows() const { return rows_; }
+  std::vector<Row> rows() const;
 
  private:
   void run_round(int repetitions_each);
   void measure(std::size_t index, int repetitions_each);
   void wait_between();
-  const Limits& limits(int threads);
+  void measure_limits(int threads);
 
   const Flags& flags_;
   std::vector<Job> jobs_;
   bool progress_;
   Console& console_;
   bool first_ = true;
-  std::vector<Row> rows_;         // of the first jobs
-  std::map<int, Limits> limits_;  // by threads as they were asked for
+  std::vector<Row> rows_;  // of the first jobs; without their limits
+
+  // What the machine can do is the best of all times it was measured.
+  struct Measured {
+    Limits best;
+    std::chrono::steady_clock::time_point last{};
+  };
+  std::map<int, Measured> limits_;  // by threads as they were asked for
 };
 
 // Sets same_tokens of every row: whether its tokens are those of the first row with the same model
