@@ -32,7 +32,8 @@ class Repeater {
         stop_(stop),
         session_(engine.new_session(test.context())),
         work_(engine.model()) {
-    if (test.depth > 0) static_cast<void>(feed(tokens.first(static_cast<std::size_t>(test.depth))));
+    first_ =
+        test.depth > 0 ? feed(tokens.first(static_cast<std::size_t>(test.depth))) : tokens.front();
   }
 
   struct Repetition {
@@ -45,10 +46,10 @@ class Repeater {
     work_.reset();
     Repetition r;
     const auto start = std::chrono::steady_clock::now();
-    const auto rest = tokens_.subspan(static_cast<std::size_t>(test_.depth));
-    std::int32_t token = rest.front();
+    std::int32_t token = first_;
     if (test_.prompt > 0) {
-      token = feed(rest.first(static_cast<std::size_t>(test_.prompt)));
+      token = feed(tokens_.subspan(static_cast<std::size_t>(test_.depth),
+                                   static_cast<std::size_t>(test_.prompt)));
       add_to_hash(r.hash, token);
     }
     for (int i = 0; i < generate; ++i) {
@@ -86,6 +87,7 @@ class Repeater {
   std::stop_token stop_;
   runtime::Session session_;
   runtime::WorkCounter work_;
+  std::int32_t first_ = 0;  // what generation without a prompt begins with
 };
 
 }  // namespace

@@ -52,7 +52,7 @@ int run_worker(const Arguments& arguments, Console& console) {
   options.warm_up = !cold;
 
   runtime::Engine engine(model_flags.open(console), {.threads = model_flags.threads});
-  const auto count = static_cast<std::size_t>(test.depth + std::max(test.prompt, 1));
+  const auto count = static_cast<std::size_t>(std::max(test.depth + test.prompt, 1));
   const std::vector<std::int32_t> tokens =
       text.empty()
           ? arbitrary_tokens(count, engine.model().config().vocab)
