@@ -25,7 +25,7 @@ rm -rf "$out/packed"
 "$switchyard" convert "$model" "$out/packed" --pack
 "$switchyard" run "$out/packed" -p "Once upon a time, there was a little" -n 120 --temp 0.7 --seed 7 --mem-budget 25%
 echo
-"$switchyard" bench "$out/packed" --prompt "Once upon a time, there was a little dog named" -n 128 -r 3 \
+"$switchyard" bench "$out/packed" --prompt "Once upon a time, there was a little dog named" -p 0 -n 128 -r 3 \
   --budgets 100%,50%,25%,10%
 
 say "4/5 where the tokens of a text go"

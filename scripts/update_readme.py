@@ -67,7 +67,7 @@ def budgets():
     report = json.loads(path.read_text())
     lines = [
         f"| {r['budget']} | {size(r['expert_slots'])} | {size(r['peak_memory'])} | {100 * r['hit_ratio']:.1f} % "
-        f"| {size(r['read_bytes_per_token'])} | {r['decode_tokens_per_second']:.1f} | {'yes' if r['same_tokens'] else 'NO'} |"
+        f"| {size(r['read_bytes_per_token'])} | {r['median_ts']:.1f} | {'yes' if r['same_tokens'] else 'NO'} |"
         for r in report["rows"]
     ]
     return (

@@ -76,6 +76,7 @@ int run_chat(const Arguments& arguments, Console& console) {
       ->allow_extra_args(false);
   add_sampling_flags(*app, request.sampling);
   if (!parse(*app, arguments, console)) return kDone;
+  if (model_flags.print_plan(console)) return kDone;
   validate(request.sampling);
   pattern = unescape(pattern);
   static_cast<void>(fill(pattern, ""));

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cerrno>
+#include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
@@ -44,9 +45,32 @@ struct Pipe {
   Descriptor write;
 };
 
+// Holds SIGINT and SIGTERM back. A child begins with its parent's handlers, which would swallow a
+// signal that is meant to end it; held back, the signal waits until the child has dropped them.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t held;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigaddset(&held, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &held, &before_);
+  }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+  ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  const sigset_t& before() const { return before_; }
+
+ private:
+  sigset_t before_{};
+};
+
 // Only calls that are safe between fork and exec.
 [[noreturn]] void become_child(const char* program, char* const* argv, const char* join_file,
-                               int out, int err) {
+                               int out, int err, const sigset_t& signals) {
+  signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
+  pthread_sigmask(SIG_SETMASK, &signals, nullptr);
   if (*join_file != '\0') {
     const int fd = open(join_file, O_WRONLY | O_CLOEXEC);
     if (fd < 0 || write(fd, "0", 1) != 1) _exit(127);
@@ -78,7 +102,7 @@ void collect(int out, int err, ChildResult& result) {
 }  // namespace
 
 ChildResult run_program(const std::string& program, const Arguments& arguments,
-                        const std::string& join_file) {
+                        const std::string& join_file, std::stop_token stop) {
   std::vector<std::string> storage{"switchyard"};
   storage.insert(storage.end(), arguments.begin(), arguments.end());
   std::vector<char*> argv;
@@ -88,17 +112,27 @@ ChildResult run_program(const std::string& program, const Arguments& arguments,
 
   Pipe out;
   Pipe err;
-  const pid_t child = fork();
+  pid_t child = 0;
+  {
+    const SignalsHeld signals;
+    child = fork();
+    if (child == 0) {
+      become_child(program.c_str(), argv.data(), join_file.c_str(), out.write.get(),
+                   err.write.get(), signals.before());
+    }
+  }
   if (child < 0) {
     throw Error({.what = std::string("cannot start a process: ") + std::strerror(errno),
                  .where = "child process"});
   }
-  if (child == 0)
-    become_child(program.c_str(), argv.data(), join_file.c_str(), out.write.get(), err.write.get());
   out.write.reset();
   err.write.reset();
   ChildResult result;
-  collect(out.read.get(), err.read.get(), result);
+  {
+    // Ends before the child is waited for: until then its number is no other process's.
+    const std::stop_callback end_child(stop, [child] { kill(child, SIGTERM); });
+    collect(out.read.get(), err.read.get(), result);
+  }
   int status = 0;
   rusage usage{};
   while (wait4(child, &status, 0, &usage) < 0 && errno == EINTR) {
@@ -108,8 +142,9 @@ ChildResult run_program(const std::string& program, const Arguments& arguments,
   return result;
 }
 
-ChildResult run_self(const Arguments& arguments, const std::string& join_file) {
-  return run_program("/proc/self/exe", arguments, join_file);
+ChildResult run_self(const Arguments& arguments, const std::string& join_file,
+                     std::stop_token stop) {
+  return run_program("/proc/self/exe", arguments, join_file, std::move(stop));
 }
 
 }  // namespace switchyard::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <string>
 
 #include "cli/command.h"
@@ -15,12 +16,14 @@ struct ChildResult {
   std::uint64_t peak_resident = 0;  // bytes, as the kernel saw it at the end
 };
 
-// `join_file`: written by the child before it starts, to enter a control group; empty: none. Throws
-// Error if the process cannot be started.
+// `join_file`: written by the child before it starts, to enter a control group; empty: none.
+// `stop`: sends SIGTERM to the child, which is then waited for. Throws Error if the process cannot
+// be started.
 ChildResult run_program(const std::string& program, const Arguments& arguments,
-                        const std::string& join_file = {});
+                        const std::string& join_file = {}, std::stop_token stop = {});
 
 // This binary again, with other arguments.
-ChildResult run_self(const Arguments& arguments, const std::string& join_file = {});
+ChildResult run_self(const Arguments& arguments, const std::string& join_file = {},
+                     std::stop_token stop = {});
 
 }  // namespace switchyard::cli

@@ -50,6 +50,7 @@ int run_eval(const Arguments& arguments, Console& console) {
       ->capture_default_str();
   app->add_flag("--json", json, "machine-readable result");
   if (!parse(*app, arguments, console)) return kDone;
+  if (model_flags.print_plan(console)) return kDone;
 
   const std::string text = data::read_text(console.files, data::find_data(console.files, file));
   const Tokenizer tokenizer = Tokenizer::load(console.files, model_flags.model);

@@ -8,12 +8,12 @@
 
 #include "base/byte_size.h"
 #include "base/table.h"
-#include "cli/bench_measure.h"
 #include "cli/inspect_page.h"
 #include "cli/model_flags.h"
 #include "cli/parse.h"
 #include "formats/data/source.h"
 #include "formats/data/text.h"
+#include "runtime/work.h"
 
 namespace switchyard::cli {
 namespace {
@@ -87,7 +87,7 @@ std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& mod
       {"bytes of dense weights", format_bytes(model.dense_bytes())},
       {"bytes of experts", format_bytes(model.expert_bytes())},
       {"bytes of weights read per token",
-       format_bytes(weight_bytes_per_token(model, expert_width))},
+       format_bytes(runtime::weight_bytes_per_token(model, expert_width))},
   };
   if (c.mla) {
     list.insert(list.begin() + 2, {"cached values per token and layer",
@@ -238,6 +238,7 @@ int run_inspect(const Arguments& arguments, Console& console) {
     history = read_training_history(console.files, model_flags.model);
     model_flags.model += "/model";
   }
+  if (model_flags.print_plan(console)) return kDone;
 
   std::vector<std::int32_t> tokens;
   std::vector<TokenClass> classes;

@@ -59,6 +59,7 @@ int run_logits(const Arguments& arguments, Console& console) {
   app->add_option("-o,--out", out, "where to write the logits (.npy)")->required();
   app->add_option("--routes", routes, "where to write chosen experts and gate weights (.json)");
   if (!parse(*app, arguments, console)) return kDone;
+  if (model_flags.print_plan(console)) return kDone;
 
   const std::vector<std::int32_t> tokens = token_flags.read(console, model_flags.model);
   runtime::Engine engine(model_flags.open(console), {.threads = model_flags.threads});

@@ -8,6 +8,8 @@
 #include "switchyard/error.h"
 
 #include "base/byte_size.h"
+#include "cli/plan_table.h"
+#include "runtime/memory_plan.h"
 
 namespace switchyard::cli {
 namespace {
@@ -62,6 +64,11 @@ void ModelFlags::add_to(CLI::App& app) {
                  "token (6.6e6); changes the output")
       ->check(CLI::PositiveNumber)
       ->excludes(k);
+  app.add_option("--np,--parallel", parallel, "sequences that there must be memory for (-np)")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
+  app.add_flag("--plan{text}", plan,
+               "print what memory each part will take, and stop; --plan=json for machines");
 }
 
 runtime::ModelOptions ModelFlags::options() const {
@@ -77,6 +84,7 @@ runtime::ModelOptions ModelFlags::options() const {
   o.kernels = kernels;
   o.session_tokens = context;
   o.max_batch_tokens = batch;
+  o.max_sessions = parallel;
   o.experts_per_token = experts_per_token;
   if (prefetch == "off") {
     o.prefetch = runtime::Prefetch::off;
@@ -93,33 +101,52 @@ runtime::ModelOptions ModelFlags::options() const {
   return o;
 }
 
-std::shared_ptr<const runtime::Model> ModelFlags::open(Console& console) const {
+runtime::ModelOptions ModelFlags::options_for_model(FileSystem& fs) const {
   runtime::ModelOptions o = options();
   if (flops_per_token > 0) {
-    const ModelConfig config = read_model_config(console.files, model);
     constexpr double kMost = 1e18;
     o.experts_per_token = {
-        experts_for_flops(config, static_cast<std::uint64_t>(std::min(flops_per_token, kMost)))};
+        experts_for_flops(read_model_config(fs, model),
+                          static_cast<std::uint64_t>(std::min(flops_per_token, kMost)))};
   }
-  auto opened = runtime::Model::open(console.files, model, o);
-  if (!o.experts_per_token.empty()) {
-    const ModelConfig own = read_model_config(console.files, model);
+  return o;
+}
+
+void ModelFlags::say_experts_per_token(Console& console, const runtime::ModelOptions& o) const {
+  if (o.experts_per_token.empty()) return;
+  const ModelConfig own = read_model_config(console.files, model);
+  int most = o.experts_per_token.front();
+  for (std::size_t l = 0; l < o.experts_per_token.size(); ++l) {
+    if (own.layer_is_moe[l]) most = std::max(most, o.experts_per_token[l]);
+  }
+  console.err << fmt::format(
+      "switchyard: {} experts a token instead of {}, {:.3g} MFLOP a token in MoE layers at the "
+      "largest\n",
+      fmt::join(o.experts_per_token, ","), own.moe->router.experts_per_token,
+      static_cast<double>(own.moe_flops_per_token(most)) * 1e-6);
+  const int fewest = own.moe->fewest_experts_in_training;
+  if (std::ranges::min(o.experts_per_token) < fewest) {
     console.err << fmt::format(
-        "switchyard: {} experts a token instead of {}, {:.3g} MFLOP a token in MoE layers at the "
-        "largest\n",
-        fmt::join(o.experts_per_token, ","), own.moe->router.experts_per_token,
-        static_cast<double>(
-            own.moe_flops_per_token(opened->config().moe->router.experts_per_token)) *
-            1e-6);
-    const int fewest = own.moe->fewest_experts_in_training;
-    if (std::ranges::min(o.experts_per_token) < fewest) {
-      console.err << fmt::format(
-          "switchyard: warning: training used {} experts a token or more; with fewer, expect worse "
-          "text\n",
-          fewest);
-    }
+        "switchyard: warning: training used {} experts a token or more; with fewer, expect worse "
+        "text\n",
+        fewest);
   }
+}
+
+std::shared_ptr<const runtime::Model> ModelFlags::open(Console& console) const {
+  const runtime::ModelOptions o = options_for_model(console.files);
+  auto opened = runtime::Model::open(console.files, model, o);
+  say_experts_per_token(console, o);
   return opened;
+}
+
+bool ModelFlags::print_plan(Console& console) const {
+  if (plan.empty()) return false;
+  const PlanFormat format = parse_plan_format(plan);
+  const runtime::ModelOptions o = options_for_model(console.files);
+  console.out << render(runtime::plan_model(console.files, model, o), o.memory_budget, format);
+  say_experts_per_token(console, o);
+  return true;
 }
 
 }  // namespace switchyard::cli

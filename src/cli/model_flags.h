@@ -26,12 +26,19 @@ struct ModelFlags {
   int batch = 512;
   std::vector<int> experts_per_token;  // K instead of the model's: one, or one a layer
   double flops_per_token = 0;          // of the MoE layers; chooses K; 0: unused
+  int parallel = 1;                    // sequences that there must be memory for
+  std::string plan;                    // "text", "json": --plan was given
 
   void add_to(CLI::App& app);
   // Throws Error naming the flag.
   runtime::ModelOptions options() const;
-  // Says on stderr which K is in force where it is not the model's own.
+  // The same with K where it depends on the model.
+  runtime::ModelOptions options_for_model(FileSystem& fs) const;
+  // On stderr, where K is not the model's own.
+  void say_experts_per_token(Console& console, const runtime::ModelOptions& options) const;
   std::shared_ptr<const runtime::Model> open(Console& console) const;
+  // Prints the memory plan if --plan was given: true if so, and the command is done.
+  bool print_plan(Console& console) const;
 };
 
 }  // namespace switchyard::cli

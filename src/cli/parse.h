@@ -8,8 +8,8 @@
 
 namespace switchyard::cli {
 
-// True if the arguments were parsed and the command should go on; false if help was printed. Throws
-// CLI::ParseError.
+// True if the arguments were parsed and the command should go on; false if help was printed. "-pg",
+// "-np", "-ctk" and "-ctv" stand for the options "--pg" and so on. Throws CLI::ParseError.
 bool parse(CLI::App& app, const Arguments& arguments, Console& console);
 
 // An app named "switchyard NAME" with an example at the end of its help.

@@ -67,6 +67,7 @@ int run_run(const Arguments& arguments, Console& console) {
   app->add_flag("-q,--quiet", quiet, "no figures after the text");
   add_sampling_flags(*app, request.sampling);
   if (!parse(*app, arguments, console)) return kDone;
+  if (model_flags.print_plan(console)) return kDone;
   validate(request.sampling);
   request.prompt = read_prompt(request.prompt, prompt_file, console);
 

@@ -45,11 +45,16 @@ MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
   MemoryPlan plan;
   plan.process = process_bytes;
   plan.dense_weights = dense_bytes;
-  plan.kv_cache = static_cast<std::uint64_t>(options.max_sessions) *
-                  kv_bytes(config, session_tokens(config, options));
+  plan.sessions = options.max_sessions;
+  plan.session_tokens = session_tokens(config, options);
+  plan.kv_cache =
+      static_cast<std::uint64_t>(options.max_sessions) * kv_bytes(config, plan.session_tokens);
 
   const int most = std::max(1, options.max_batch_tokens);
   const int least = std::max(1, options.max_sessions);
+  plan.full_experts = experts.full;
+  plan.floor =
+      plan.total() + experts.floor + scratch_bytes(config, least, options.max_sessions, quantised);
   if (options.memory_budget == 0) {
     plan.batch_tokens = std::max(most, least);
     plan.scratch = scratch_bytes(config, plan.batch_tokens, options.max_sessions, quantised);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "switchyard/experts.h"
 #include "switchyard/model_config.h"
@@ -19,8 +20,12 @@ struct MemoryPlan {
   std::uint64_t dense_weights = 0;
   std::uint64_t kv_cache = 0;
   std::uint64_t scratch = 0;
-  std::uint64_t experts = 0;  // budget of the expert cache; 0 for a dense model
-  int batch_tokens = 1;
+  std::uint64_t experts = 0;       // budget of the expert cache; 0 for a dense model
+  std::uint64_t full_experts = 0;  // of it when all experts stay in memory
+  std::uint64_t floor = 0;         // the least budget in which the model runs
+  int batch_tokens = 1;            // computed at once
+  int sessions = 1;
+  int session_tokens = 0;  // of each
   std::uint64_t total() const { return process + dense_weights + kv_cache + scratch + experts; }
 };
 
@@ -38,5 +43,9 @@ struct ExpertNeeds {
 MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
                        std::uint64_t process_bytes, std::uint64_t dense_bytes,
                        const ExpertNeeds& experts, bool quantised);
+
+// What Model::open() would book for this model, without reading its weights. Throws Error for all
+// that open() refuses before it reads them.
+MemoryPlan plan_model(FileSystem& fs, const std::string& directory, const ModelOptions& options);
 
 }  // namespace switchyard::runtime

@@ -116,7 +116,44 @@ void check_expert_types(const experts::ExpertStore& store, const std::string& di
   }
 }
 
+// All of the model that is known before its weights are read, the plan of its memory included.
+WeightFiles prepare(Model::Impl& m, FileSystem& fs, const std::string& directory,
+                    const ModelOptions& options) {
+  m.options = options;
+  m.kernels = &kernels::by_name(options.kernels);
+  m.config = read_model_config(fs, directory);
+  check_runnable(m.config, directory);
+  m.experts_per_token = choose_experts_per_token(m.config, options);
+  if (m.config.moe) m.router = inference_router(m.config);
+
+  WeightFiles tensors = open_weights(fs, directory, m.config);
+  check_weights(m.config, tensors);
+  m.quantised = std::ranges::any_of(
+      tensors.tensors(), [](const auto& entry) { return is_quantised(entry.second.dtype); });
+  ExpertNeeds needs;
+  if (m.config.moe) {
+    m.experts = fs.exists(directory + "/" + std::string(experts::kPackFile))
+                    ? experts::open_packed(fs, directory, m.config)
+                    : experts::open_in_place(fs, directory, m.config);
+    check_expert_types(m.experts, directory);
+    const experts::CacheOptions cache = cache_options(options);
+    needs.floor = experts::Cache::floor_bytes(*m.experts.store, cache);
+    needs.full = experts::Cache::full_bytes(*m.experts.store, cache);
+  }
+  m.rope = RopeTable(options.session_tokens > 0 ? options.session_tokens : m.config.context,
+                     m.config.rope_dim(), m.config.rope_theta, m.config.rope_scaling);
+  m.plan = plan_memory(m.config, options, process_memory().resident + kProcessReserve,
+                       DenseWeights::bytes_needed(tensors, m.config), needs, m.quantised);
+  return tensors;
+}
+
 }  // namespace
+
+MemoryPlan plan_model(FileSystem& fs, const std::string& directory, const ModelOptions& options) {
+  Model::Impl m;
+  static_cast<void>(prepare(m, fs, directory, options));
+  return m.plan;
+}
 
 Model::Model(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Model::~Model() = default;
@@ -125,41 +162,16 @@ std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& dire
                                          const ModelOptions& options) {
   auto impl = std::make_unique<Impl>();
   Impl& m = *impl;
-  m.options = options;
-  m.kernels = &kernels::by_name(options.kernels);
-  m.config = read_model_config(fs, directory);
-  check_runnable(m.config, directory);
-  m.experts_per_token = choose_experts_per_token(m.config, options);
-  if (m.config.moe) m.router = inference_router(m.config);
-
-  experts::CacheOptions cache = cache_options(options);
-  ExpertNeeds needs;
   {
-    const WeightFiles tensors = open_weights(fs, directory, m.config);
-    check_weights(m.config, tensors);
-    m.quantised = std::ranges::any_of(
-        tensors.tensors(), [](const auto& entry) { return is_quantised(entry.second.dtype); });
-    if (m.config.moe) {
-      m.experts = fs.exists(directory + "/" + std::string(experts::kPackFile))
-                      ? experts::open_packed(fs, directory, m.config)
-                      : experts::open_in_place(fs, directory, m.config);
-      check_expert_types(m.experts, directory);
-      needs.floor = experts::Cache::floor_bytes(*m.experts.store, cache);
-      needs.full = experts::Cache::full_bytes(*m.experts.store, cache);
-    }
-    m.rope = RopeTable(options.session_tokens > 0 ? options.session_tokens : m.config.context,
-                       m.config.rope_dim(), m.config.rope_theta, m.config.rope_scaling);
-    const std::uint64_t dense_bytes = DenseWeights::bytes_needed(tensors, m.config);
-    m.plan = plan_memory(m.config, options, process_memory().resident + kProcessReserve,
-                         dense_bytes, needs, m.quantised);
+    const WeightFiles tensors = prepare(m, fs, directory, options);
     m.ledger = std::make_shared<Ledger>(options.memory_budget == 0 ? Ledger::kUnlimited
                                                                    : options.memory_budget);
     m.bookings.push_back(Ledger::book(m.ledger, Purpose::process, m.plan.process));
     m.weights = DenseWeights::load(fs, tensors, m.config, m.ledger);
   }
   if (m.config.moe) {
+    experts::CacheOptions cache = cache_options(options);
     cache.budget = m.plan.experts;
-    m.full_expert_bytes = needs.full;
     m.bookings.push_back(Ledger::book(m.ledger, Purpose::expert_slots, m.plan.experts));
     m.cache = std::make_unique<experts::Cache>(m.experts.store, cache);
   }

@@ -26,7 +26,6 @@ struct Model::Impl {
   RopeTable rope;
   experts::ExpertStore experts;           // store is null for a dense model
   std::unique_ptr<experts::Cache> cache;  // null for a dense model
-  std::uint64_t full_expert_bytes = 0;    // budget at which all experts stay resident
   std::vector<int> experts_per_token;     // [L]: K in force; config holds the largest
   std::vector<int> next_moe_layer;  // [L]: the next layer with experts after this one, -1: none
   std::vector<Ledger::Booking> bookings;  // process, expert slots

@@ -78,7 +78,7 @@ void prefetch_next_layer(Run& run, int layer) {
   const Model::Impl& m = run.model;
   const int next = m.next_moe_layer[static_cast<std::size_t>(layer)];
   if (next < 0 || m.options.prefetch != Prefetch::stale_gate ||
-      m.plan.experts >= m.full_expert_bytes)
+      m.plan.experts >= m.plan.full_experts)
     return;
   const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(next)];
   if (w.router.data == nullptr) return;

@@ -1,6 +1,5 @@
 #include "train/provenance.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "base/byte_size.h"
@@ -8,11 +7,6 @@
 #include "base/memory_info.h"
 
 namespace switchyard::train {
-
-std::string utc_time(std::chrono::system_clock::time_point time) {
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
-}
 
 std::string machine_description(const std::string& device, int threads) {
   const CpuInfo cpu = cpu_info();

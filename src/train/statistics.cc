@@ -1,10 +1,8 @@
 #include "train/statistics.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace switchyard::train {
 namespace {
@@ -17,25 +15,6 @@ constexpr std::array<double, 30> kT975 = {12.706, 4.303, 3.182, 2.776, 2.571, 2.
                                           2.060,  2.056, 2.052, 2.048, 2.045, 2.042};
 
 }  // namespace
-
-double mean(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
-}
-
-double median(std::vector<double> values) {
-  if (values.empty()) return 0;
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-double standard_deviation(const std::vector<double>& values) {
-  if (values.size() < 2) return 0;
-  const double center = mean(values);
-  double sum = 0;
-  for (const double value : values) sum += (value - center) * (value - center);
-  return std::sqrt(sum / static_cast<double>(values.size() - 1));
-}
 
 Interval confidence_interval(const std::vector<double>& values) {
   const double center = mean(values);

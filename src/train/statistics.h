@@ -1,7 +1,9 @@
-// Means and intervals over seeds.
+// Intervals over seeds.
 #pragma once
 
 #include <vector>
+
+#include "base/statistics.h"
 
 namespace switchyard::train {
 
@@ -11,11 +13,6 @@ struct Interval {
   double high = 0;
 };
 
-double mean(const std::vector<double>& values);
-// The middle value, or the mean of the middle two; 0 for none.
-double median(std::vector<double> values);
-// With n - 1 in the denominator; 0 for fewer than two values.
-double standard_deviation(const std::vector<double>& values);
 // For one value the interval is the whole line.
 Interval confidence_interval(const std::vector<double>& values);
 

@@ -13,6 +13,7 @@
 #include "switchyard/error.h"
 
 #include "base/check.h"
+#include "base/utc_time.h"
 #include "models/adapt_weights.h"
 #include "models/checkpoint_io.h"
 #include "train/checkpoint.h"

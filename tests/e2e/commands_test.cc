@@ -351,5 +351,61 @@ TEST_F(Commands, ChatUsesTheTemplateOfTheModel) {
   EXPECT_THAT(with_template("{% if %}", "Once\n").err, HasSubstr("chat_template.jinja: line 1"));
 }
 
+// --plan needs no weights: what it prints is what opening books.
+TEST_F(Commands, PlanSaysWhatAModelTakesAndRunsNothing) {
+  for (const char* command : {"run", "chat", "inspect"}) {
+    const Outcome o = run({command, model_, "--plan=json", "-c", "64", "-b", "16", "-np", "3"});
+    ASSERT_EQ(o.code, 0) << o.err;
+    const auto plan = nlohmann::json::parse(o.out);
+    EXPECT_EQ(plan["sessions"], 3);
+    EXPECT_EQ(plan["session_tokens"], 64);
+    EXPECT_EQ(plan["batch_tokens"], 16);
+    EXPECT_TRUE(plan["limit"].is_null());
+    std::uint64_t total = 0;
+    for (const char* part :
+         {"process", "dense_weights", "kv_cache", "scratch", "io_buffers", "expert_slots"}) {
+      total += plan[part].get<std::uint64_t>();
+    }
+    EXPECT_EQ(plan["total"], total);
+    EXPECT_EQ(plan["expert_slots"], plan["all_experts"]);
+    EXPECT_LE(plan["floor"], plan["total"]);
+  }
+}
+
+TEST_F(Commands, PlanHoldsToTheBudgetOrSaysTheFloor) {
+  const Outcome all = run({"run", model_, "--plan=json"});
+  const auto floor = nlohmann::json::parse(all.out)["floor"].get<std::uint64_t>();
+  const std::string enough = std::to_string(floor + (std::uint64_t{64} << 20));
+  const Outcome o = run({"run", model_, "--plan", "--mem-budget", enough});
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_THAT(o.out,
+              AllOf(HasSubstr("expert slots"), HasSubstr("total"), HasSubstr("--mem-budget")));
+  const Outcome short_of_it = run({"run", model_, "--plan", "--mem-budget", "100KiB"});
+  EXPECT_EQ(short_of_it.code, 1);
+  EXPECT_THAT(short_of_it.err, HasSubstr("memory budget 100 KiB is too small"));
+  EXPECT_EQ(run({"run", model_, "--plan=xml"}).code, 1);
+}
+
+TEST_F(Commands, PlanOfAGgufFileIsThatOfItsDirectory) {
+  const std::string gguf = directory_ / "model.gguf";
+  ASSERT_EQ(run({"convert", model_, gguf}).code, 0);
+  const auto of_directory = nlohmann::json::parse(run({"run", model_, "--plan=json"}).out);
+  const auto of_file = nlohmann::json::parse(run({"run", gguf, "--plan=json"}).out);
+  for (const char* part : {"dense_weights", "kv_cache", "scratch"})
+    EXPECT_EQ(of_file[part], of_directory[part]) << part;
+}
+
+// A bench's plan has an entry for every way it opens a model, with room for its longest test.
+TEST_F(Commands, PlanOfABenchListsWhatItWillOpen) {
+  const Outcome o = run({"bench", model_, "-p", "8,16", "-n", "8", "-d", "4", "-t", "1,2",
+                         "--budgets", "50%,25%", "--plan=json"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto plans = nlohmann::json::parse(o.out);
+  ASSERT_EQ(plans.size(), 4U);  // two lengths, two budgets
+  EXPECT_EQ(plans[0]["session_tokens"], 12);
+  EXPECT_EQ(plans[1]["session_tokens"], 20);
+  EXPECT_EQ(plans[2]["budget"], "25%");
+}
+
 }  // namespace
 }  // namespace switchyard::e2e

@@ -131,7 +131,7 @@ TEST_F(ExpertsPerToken, TheBenchMeasuresWithIt) {
   const auto bench = [&](const std::string& model, const cli::Arguments& flags) {
     const cli::ChildResult o = cli::run_program(
         SWITCHYARD_BINARY,
-        with({"bench", model, "-p", "8", "-n", "12", "-r", "1", "-t", "1", "-o", "json"}, flags),
+        with({"bench", model, "-p", "0", "-n", "12", "-r", "1", "-t", "1", "-o", "json"}, flags),
         {});
     EXPECT_EQ(o.exit_code, 0) << o.err;
     return nlohmann::json::parse(o.out)[0]["token_hash"].get<std::string>();
@@ -179,10 +179,9 @@ TEST_F(ExpertsPerToken, TheBenchCountsTheExpertsThatWereChosen) {
   const auto bytes = [&](const std::string& name) {
     const cli::ChildResult o = cli::run_program(
         SWITCHYARD_BINARY,
-        {"bench", write(name, config), "-p", "4", "-n", "12", "-r", "1", "-t", "1", "--worker"},
-        {});
+        {"bench", "--worker", write(name, config), "--n-gen", "12", "--repetitions", "1"}, {});
     EXPECT_EQ(o.exit_code, 0) << o.err;
-    return nlohmann::json::parse(o.out)["weight_bytes_per_token"].get<double>();
+    return nlohmann::json::parse(o.out)["weight_bytes"].get<double>() / 12;  // of 12 tokens
   };
   const double expert = 3.0 * 32 * 24 * 4;  // gate, up and down in fp32
   config.moe->router.experts_per_token = 1;
@@ -231,7 +230,8 @@ TEST_F(ExpertsPerToken, BadValuesAreOneClearLine) {
     const std::string& model = c.model.empty() ? two_ : c.model;
     for (const cli::Arguments& command :
          {cli::Arguments{"run", model, "-p", "a", "-n", "1"},
-          cli::Arguments{"eval", model, "--data", text_}, cli::Arguments{"bench", model},
+          cli::Arguments{"eval", model, "--data", text_},
+          cli::Arguments{"bench", model, "-p", "2", "-n", "2"},
           cli::Arguments{"logits", model, "--tokens", "1", "-o", directory_ / "bad.npy"}}) {
       const Outcome o = run(with(command, c.flags));
       EXPECT_EQ(o.code, c.code) << command[0] << " " << c.flags[1] << ": " << o.err;
