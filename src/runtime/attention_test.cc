@@ -13,7 +13,7 @@
 #include "switchyard/runtime.h"
 #include "switchyard/safetensors.h"
 
-#include "runtime/memory_plan.h"
+#include "runtime/kv_cache.h"
 #include "runtime/rope.h"
 #include "support/memory_file_system.h"
 #include "support/tiny_model.h"
