@@ -213,8 +213,8 @@ TEST_F(LongContext, AfterTruncationAsIfTheRestHadNeverBeen) {
 }
 
 // What rounding the cache does to logits of the order of 1 over a random model: f16 keeps 11 bits,
-// bf16 8, Q8_0 about 7 of the largest of 32. Routes
-// are those of f32: a near tie that falls the other way is no error of the cache.
+// bf16 8, Q8_0 about 7 of the largest of 32. Routes are those of f32: a near tie that falls the
+// other way is no error of the cache.
 TEST_F(LongContext, SmallerTypesKeepLogitsWithinTheirInterval) {
   const auto tokens = some_tokens(400);
   for (const NamedConfig& c : long_configs()) {
