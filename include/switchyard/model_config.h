@@ -68,18 +68,24 @@ struct FfnConfig {
 };
 
 // What changes the angles of RoPE so that positions beyond those of the first training are told
-// apart. Names in config.json: "linear", "llama3", "yarn".
+// apart. Names in config.json: "linear", "llama3", "yarn", "dynamic".
 enum class RopeKind {
   plain,
-  linear,  // every frequency divided by the factor
-  llama3,  // only low frequencies, with a smooth passage (Llama 3.1)
-  yarn,    // only low frequencies, and larger scores (Peng 2023)
+  linear,   // every frequency divided by the factor
+  llama3,   // only low frequencies, with a smooth passage (Llama 3.1)
+  yarn,     // only low frequencies, and larger scores (Peng 2023)
+  dynamic,  // the base grows with the context, or by a number of its own (NTK-aware)
 };
 
 struct RopeScaling {
   RopeKind kind = RopeKind::plain;
   float factor = 1.0F;       // by how much the context grew
-  int original_context = 0;  // tokens before; llama3, yarn
+  int original_context = 0;  // tokens before; llama3, yarn, dynamic
+  // dynamic: the base times alpha^(d / (d - 2)), d dimensions rotated. 0: not given; alpha is then
+  // factor * context / original_context - (factor - 1) where a session's context is longer than
+  // original_context, and 1 where not. The context is the one the model is opened with, so that no
+  // angle changes while a text grows
+  float alpha = 0.0F;
   // llama3: wavelengths above original_context / low are divided, those below original_context /
   // high are left alone
   float low_frequency_factor = 1.0F;
@@ -215,7 +221,7 @@ void validate(const ModelConfig& config);
 
 // Of a GGUF file, its metadata (gguf_model.h). Of a directory, config.json, and what ends a text
 // from generation_config.json if there is one. Unknown fields of known families are ignored (they
-// are many); a field that would change the computation and is not supported (dynamic RoPE,
+// are many); a field that would change the computation and is not supported (longrope,
 // clip_qkv) is an Error that names it.
 ModelConfig read_model_config(FileSystem& fs, const std::string& path);
 ModelConfig model_config_from_json(const nlohmann::json& json, const std::string& where);

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "switchyard/dtype.h"
 #include "switchyard/experts.h"
 #include "switchyard/ledger.h"
 #include "switchyard/model_config.h"
@@ -29,7 +30,7 @@ namespace switchyard::runtime {
 enum class Prefetch { off, stale_gate };
 
 // What a model needs besides its own bytes. Options that change speed and memory only; none changes
-// a token, except experts_per_token.
+// a token, except experts_per_token and the types of the KV cache.
 struct ModelOptions {
   // Bytes for everything: dense weights, KV, scratch, I/O buffers, expert slots and the process
   // itself. 0: no limit, all experts stay in memory.
@@ -44,8 +45,13 @@ struct ModelOptions {
   // of dense layers are not read); empty: the model's. Model::config() then has the largest as its
   // K. Only for routers that take their best K experts.
   std::vector<int> experts_per_token = {};
-  int max_sessions = 1;        // sessions the budget must leave room for
-  int session_tokens = 0;      // KV length of each, 0: the model's context
+  int max_sessions = 1;    // sessions the budget must leave room for
+  int session_tokens = 0;  // KV length of each, 0: the model's context
+  // Elements of the KV cache: f32, f16, bf16 or q8_0 (heads a multiple of 32 wide). Smaller ones
+  // change logits as the reports of bench/reports/attention.md say. Latent attention keeps one row
+  // for keys and values: cache_type_k decides.
+  DType cache_type_k = DType::f32;
+  DType cache_type_v = DType::f32;
   int max_batch_tokens = 512;  // tokens one step computes at once; longer input is split
 };
 

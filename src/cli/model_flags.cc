@@ -1,6 +1,7 @@
 #include "cli/model_flags.h"
 
 #include <algorithm>
+#include <cctype>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <ostream>
@@ -28,6 +29,15 @@ Error unknown(const std::string& value, const std::string& flag, const std::stri
       {.what = "unknown value '" + value + "'", .where = flag, .expected = expected, .fix = {}});
 }
 
+DType cache_type(const std::string& name, const std::string& flag) {
+  for (const DType type : {DType::f32, DType::f16, DType::bf16, DType::q8_0}) {
+    std::string known(dtype_name(type));
+    std::ranges::transform(known, known.begin(), [](char c) { return std::tolower(c); });
+    if (known == name) return type;
+  }
+  throw unknown(name, flag, "f32, f16, bf16 or q8_0");
+}
+
 }  // namespace
 
 void ModelFlags::add_to(CLI::App& app) {
@@ -53,6 +63,12 @@ void ModelFlags::add_to(CLI::App& app) {
       ->capture_default_str();
   app.add_option("-b,--batch-size", batch, "most tokens computed at once")
       ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--ctk,--cache-type-k", cache_type_k,
+                 "type of cached keys: f32, f16, bf16, q8_0 (-ctk); smaller ones take less memory "
+                 "and, in long contexts, less time")
+      ->capture_default_str();
+  app.add_option("--ctv,--cache-type-v", cache_type_v, "type of cached values (-ctv)")
       ->capture_default_str();
   auto* k = app.add_option("--experts-per-token", experts_per_token,
                            "K experts a token instead of the model's own (top_p: at most K), or a "
@@ -85,6 +101,8 @@ runtime::ModelOptions ModelFlags::options() const {
   o.session_tokens = context;
   o.max_batch_tokens = batch;
   o.max_sessions = parallel;
+  o.cache_type_k = cache_type(cache_type_k, "--cache-type-k");
+  o.cache_type_v = cache_type(cache_type_v, "--cache-type-v");
   o.experts_per_token = experts_per_token;
   if (prefetch == "off") {
     o.prefetch = runtime::Prefetch::off;

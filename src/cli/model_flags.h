@@ -24,6 +24,8 @@ struct ModelFlags {
   int threads = 0;
   int context = 0;
   int batch = 512;
+  std::string cache_type_k = "f32";
+  std::string cache_type_v = "f32";
   std::vector<int> experts_per_token;  // K instead of the model's: one, or one a layer
   double flops_per_token = 0;          // of the MoE layers; chooses K; 0: unused
   int parallel = 1;                    // sequences that there must be memory for

@@ -20,10 +20,9 @@ struct RopeName {
 };
 
 constexpr std::array kRopeKinds = {
-    RopeName{"default", RopeKind::plain},
-    RopeName{"linear", RopeKind::linear},
-    RopeName{"llama3", RopeKind::llama3},
-    RopeName{"yarn", RopeKind::yarn},
+    RopeName{"default", RopeKind::plain},   RopeName{"linear", RopeKind::linear},
+    RopeName{"llama3", RopeKind::llama3},   RopeName{"yarn", RopeKind::yarn},
+    RopeName{"dynamic", RopeKind::dynamic},
 };
 
 RopeKind rope_kind(const JsonFields& rope) {
@@ -31,8 +30,8 @@ RopeKind rope_kind(const JsonFields& rope) {
   for (const RopeName& known : kRopeKinds) {
     if (known.name == type) return known.kind;
   }
-  rope.fail(rope.has("rope_type") ? "rope_type" : "type", "default, linear, llama3 or yarn",
-            kUnsupported);
+  rope.fail(rope.has("rope_type") ? "rope_type" : "type",
+            "default, linear, llama3, yarn or dynamic", kUnsupported);
 }
 
 float number(const JsonFields& rope, std::string_view name, std::optional<double> fallback) {
@@ -44,7 +43,11 @@ RopeScaling read_scaling(const JsonFields& rope, int context) {
   out.kind = rope_kind(rope);
   if (out.kind == RopeKind::plain) return out;
   const bool known = rope.has("original_max_position_embeddings");
-  if (out.kind != RopeKind::linear && (known || out.kind == RopeKind::yarn)) {
+  if (out.kind == RopeKind::dynamic && rope.has("alpha")) {
+    out.alpha = number(rope, "alpha", std::nullopt);
+    return out;
+  }
+  if (out.kind != RopeKind::linear && (known || out.kind != RopeKind::llama3)) {
     out.original_context =
         static_cast<int>(rope.integer("original_max_position_embeddings", 1, kMaxSize, context));
   }
@@ -77,9 +80,14 @@ nlohmann::json scaling_json(const RopeScaling& scaling) {
     if (known.kind == scaling.kind) json["rope_type"] = known.name;
   }
   if (scaling.kind == RopeKind::plain) return json;
+  if (scaling.alpha > 0) {
+    json["alpha"] = shortest(scaling.alpha);
+    return json;
+  }
   json["factor"] = shortest(scaling.factor);
   if (scaling.kind == RopeKind::linear) return json;
   json["original_max_position_embeddings"] = scaling.original_context;
+  if (scaling.kind == RopeKind::dynamic) return json;
   if (scaling.kind == RopeKind::llama3) {
     json["low_freq_factor"] = shortest(scaling.low_frequency_factor);
     json["high_freq_factor"] = shortest(scaling.high_frequency_factor);

@@ -254,6 +254,15 @@ TEST(FamiliesTest, RopeInOldAndNewFields) {
                             {"original_max_position_embeddings", 8192}};
   EXPECT_EQ(parse(config).rope_scaling.kind, RopeKind::llama3);
   EXPECT_EQ(parse(to_json(parse(config))), parse(config));
+  config["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};
+  EXPECT_EQ(parse(config).rope_scaling.kind, RopeKind::dynamic);
+  EXPECT_EQ(parse(config).rope_scaling.original_context, 40960);  // max_position_embeddings
+  EXPECT_EQ(parse(to_json(parse(config))), parse(config));
+  config["rope_scaling"]["original_max_position_embeddings"] = 32768;
+  EXPECT_EQ(parse(config).rope_scaling.original_context, 32768);
+  config["rope_scaling"] = {{"type", "dynamic"}, {"alpha", 1000.0}, {"factor", 1.0}};
+  EXPECT_EQ(parse(config).rope_scaling, (RopeScaling{.kind = RopeKind::dynamic, .alpha = 1000.0F}));
+  EXPECT_EQ(parse(to_json(parse(config))), parse(config));
 }
 
 TEST(FamiliesTest, RefusesRopeThatItCannotCompute) {
@@ -262,10 +271,12 @@ TEST(FamiliesTest, RefusesRopeThatItCannotCompute) {
     config["rope_scaling"] = scaling;
     return error_of([&] { parse(config); });
   };
-  const auto dynamic = with({{"type", "dynamic"}, {"factor", 2.0}});
-  EXPECT_EQ(dynamic.what, "field 'type' is \"dynamic\"");
-  EXPECT_EQ(dynamic.where, "config.json: rope_scaling");
-  EXPECT_THAT(dynamic.expected, HasSubstr("yarn"));
+  const auto longrope = with({{"type", "longrope"}, {"factor", 2.0}});
+  EXPECT_EQ(longrope.what, "field 'type' is \"longrope\"");
+  EXPECT_EQ(longrope.where, "config.json: rope_scaling");
+  EXPECT_THAT(longrope.expected, HasSubstr("yarn"));
+  EXPECT_THAT(with({{"type", "dynamic"}}).what, HasSubstr("'factor'"));
+  EXPECT_THAT(with({{"type", "dynamic"}, {"alpha", -1}}).what, HasSubstr("'alpha'"));
   EXPECT_THAT(with({{"rope_type", "longrope"}}).what, HasSubstr("'rope_type'"));
   EXPECT_THAT(with({{"rope_type", "linear"}}).what, HasSubstr("'factor'"));
   EXPECT_THAT(with({{"rope_type", "linear"}, {"factor", 0.5}}).what,

@@ -31,9 +31,14 @@ RopeScaling used_part(const RopeScaling& scaling) {
   RopeScaling out;
   out.kind = scaling.kind;
   if (out.kind == RopeKind::plain) return out;
+  if (out.kind == RopeKind::dynamic && scaling.alpha > 0) {
+    out.alpha = scaling.alpha;
+    return out;
+  }
   out.factor = scaling.factor;
   if (out.kind == RopeKind::linear) return out;
   out.original_context = scaling.original_context;
+  if (out.kind == RopeKind::dynamic) return out;
   if (out.kind == RopeKind::llama3) {
     out.low_frequency_factor = scaling.low_frequency_factor;
     out.high_frequency_factor = scaling.high_frequency_factor;
@@ -67,11 +72,16 @@ void validate_rope_scaling(const RopeScaling& scaling, float theta) {
          "another, as it does not use all that is set");
   }
   if (scaling.kind == RopeKind::plain) return;
+  if (scaling.alpha != 0) {
+    check("alpha", scaling.alpha, 1e-6F);
+    return;
+  }
   check("factor", scaling.factor, 1.0F);
   if (scaling.kind == RopeKind::linear) return;
   if (scaling.original_context < 1) {
     fail("original_context", std::to_string(scaling.original_context), "1 or more");
   }
+  if (scaling.kind == RopeKind::dynamic) return;
   if (scaling.kind == RopeKind::llama3) {
     check("low_frequency_factor", scaling.low_frequency_factor, 1e-6F);
     check("high_frequency_factor", scaling.high_frequency_factor, 1e-6F);

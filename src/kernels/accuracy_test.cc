@@ -204,24 +204,5 @@ TEST(Accuracy, RopeTurnsPairsHalfAHeadApart) {
   for (std::size_t i = 0; i < head_dim; ++i) EXPECT_EQ(x[i], expected[i]) << i;
 }
 
-TEST(Accuracy, AttentionIsScaledDotAndOrderedSum) {
-  const float q[] = {1, 2};
-  const float cache[] = {3, 4, 99, 5, 6, 99};  // two keys with a stride of 3
-  float score[2];
-  scalar().attention_scores(q, cache, 3, 2, 2, 0.5F, score);
-  EXPECT_EQ(score[0], 5.5F);
-  EXPECT_EQ(score[1], 8.5F);
-  const float weights[] = {0.25F, 0.5F};
-  float out[2];
-  scalar().attention_values(weights, cache, 3, 2, 2, out);
-  EXPECT_EQ(out[0], 3.25F);
-  EXPECT_EQ(out[1], 4.0F);
-  // In ascending order the 1 is lost beside 2^24; in any other it is not.
-  const float ordered[] = {1.0F, 1.0F, 1.0F};
-  const float big[] = {0x1p24F, 1.0F, -0x1p24F};
-  scalar().attention_values(ordered, big, 1, 3, 1, out);
-  EXPECT_EQ(out[0], 0.0F);
-}
-
 }  // namespace
 }  // namespace switchyard::kernels

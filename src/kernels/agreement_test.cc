@@ -258,32 +258,6 @@ TEST(VectorAgreement, Rope) {
   }
 }
 
-TEST(AttentionAgreement, ScoresAndValuesOverTheCache) {
-  for (const std::size_t head_dim : {1, 15, 16, 32, 48, 64, 80, 96, 128, 130}) {
-    for (const std::size_t t : {0, 1, 3, 4, 5, 33}) {
-      const std::size_t stride = head_dim + 3;
-      const std::size_t cached =
-          t == 0 ? 0 : (t - 1) * stride + head_dim;  // the last row ends at the guard
-      const Guarded<float> cache{std::span<const float>(normal_numbers(cached, 14))};
-      const Guarded<float> q{std::span<const float>(normal_numbers(head_dim, 15))};
-      const Guarded<float> weights{std::span<const float>(normal_numbers(t, 16))};
-      const std::string what = std::to_string(head_dim) + " over " + std::to_string(t);
-      expect_agreement(
-          std::vector<float>(t),
-          [&](const KernelSet& set, float* score) {
-            set.attention_scores(q.data(), cache.data(), stride, t, head_dim, 0.125F, score);
-          },
-          "scores " + what);
-      expect_agreement(
-          std::vector<float>(head_dim, kUntouched),
-          [&](const KernelSet& set, float* out) {
-            set.attention_values(weights.data(), cache.data(), stride, t, head_dim, out);
-          },
-          "values " + what);
-    }
-  }
-}
-
 TEST(VectorAgreement, NanAndInfinityReachTheSameOutputs) {
   Product product(5, 40, 8);
   product.x[3 * 40 + 17] = std::numeric_limits<float>::quiet_NaN();

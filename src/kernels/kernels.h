@@ -25,6 +25,8 @@
 
 #include "switchyard/dtype.h"
 
+#include "kernels/attention.h"
+
 namespace switchyard::kernels {
 
 using Bf16 = std::uint16_t;  // the upper half of an fp32
@@ -73,13 +75,22 @@ struct KernelSet {
   void (*gelu)(const float* gate, const float* up, float* out, std::size_t n);       // erf form
   void (*gelu_tanh)(const float* gate, const float* up, float* out, std::size_t n);  // tanh form
   void (*relu)(const float* gate, const float* up, float* out, std::size_t n);
-  // One head's query against t cached keys: score[j] = scale * dot(q, keys + j * stride), j in [0,
-  // t).
-  void (*attention_scores)(const float* q, const float* keys, std::size_t stride, std::size_t t,
-                           std::size_t head_dim, float scale, float* score);
-  // out[d] = sum over j, ascending, of score[j] * values[j * stride + d].
-  void (*attention_values)(const float* score, const float* values, std::size_t stride,
-                           std::size_t t, std::size_t head_dim, float* out);
+  // Attention over a cache (attention.h). A token's key and value at their position: `width` floats
+  // into the cache of one head.
+  void (*cache_key)(DType type, const float* key, std::size_t width, std::size_t position,
+                    std::byte* keys);
+  void (*cache_value)(DType type, const float* value, std::size_t width, std::size_t position,
+                      std::byte* values);
+  // Adds to the state of each row what it sees of the positions [begin, end); begin is a multiple
+  // of kAttentionBlock. `memory`: attention_memory_floats() floats at a multiple of 64 bytes.
+  void (*attend)(const AttentionCache& cache, const AttentionRow* rows, std::size_t n_rows,
+                 std::size_t begin, std::size_t end, float scale, float* memory);
+  // total = total and part together; the order of parts decides on the last bits.
+  void (*merge_attention)(const float* part, float* total, std::size_t value_width);
+  // out[d] = the result of a row that saw something. A sink (or null) is one more score, without a
+  // value.
+  void (*finish_attention)(const float* state, const float* sink, std::size_t value_width,
+                           float* out);
   void (*widen)(const Bf16* x, float* y, std::size_t n);
   // Rotary position embedding of one head, in place, in the half-split layout of Hugging Face
   // models: with h = head_dim / 2 and i in [0, h), (x[i], x[i + h]) is turned by angle i. cosine

@@ -72,8 +72,9 @@ TEST(KernelSets, NoKernelIsMissing) {
   for (const KernelSet& set : all()) {
     SCOPED_TRACE(set.name);
     EXPECT_TRUE(set.matmul && set.matmul_q8 && set.to_q8 && set.dot && set.axpy && set.rms_norm &&
-                set.softmax && set.silu && set.gelu && set.gelu_tanh && set.relu &&
-                set.attention_scores && set.attention_values && set.widen && set.rope);
+                set.softmax && set.silu && set.gelu && set.gelu_tanh && set.relu && set.cache_key &&
+                set.cache_value && set.attend && set.merge_attention && set.finish_attention &&
+                set.widen && set.rope);
   }
 }
 

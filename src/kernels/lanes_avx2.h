@@ -23,6 +23,10 @@ struct Lanes {
 constexpr std::size_t kTileRows = 3;
 constexpr std::size_t kTileOutputs[kTileRows + 1] = {0, 4, 3, 2};
 
+// Attention: the same with one register more, as its rows are broadcast one after the other.
+constexpr std::size_t kAttendRows = 6;
+constexpr std::size_t kAttendVectors[kAttendRows + 1] = {0, 4, 2, 1, 1, 1, 1};
+
 inline Lanes broadcast(float a) {
   const __m256 v = _mm256_set1_ps(a);
   return {v, v};
@@ -40,6 +44,15 @@ inline Lanes load(const Bf16* p) {
 inline Lanes load(const Half* p) {
   return {_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
           _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+}
+inline Lanes load(const std::int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(bytes)),
+          _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_unpackhi_epi64(bytes, bytes)))};
+}
+inline Lanes broadcast(Half a) {
+  const __m256 v = _mm256_cvtph_ps(_mm_set1_epi16(static_cast<short>(a)));
+  return {v, v};
 }
 
 // All ones in the lanes below `count`, which may be anything.
@@ -72,6 +85,53 @@ inline void store_first(float* p, const Lanes& a, std::size_t count) {
   const auto n = static_cast<std::ptrdiff_t>(count);
   _mm256_maskstore_ps(p, mask_below(n), a.low);
   if (n > 8) _mm256_maskstore_ps(p + 8, mask_below(n - 8), a.high);
+}
+inline void store(Half* p, const Lanes& a) {
+  constexpr int kNearest = _MM_FROUND_TO_NEAREST_INT;
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(a.low, kNearest));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.high, kNearest));
+}
+// The rounding of to_bf16, in the low 16 bits of each element.
+inline __m256i narrowed(__m256 a) {
+  const __m256i bits = _mm256_castps_si256(a);
+  const __m256i upper = _mm256_srli_epi32(bits, 16);
+  const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+  const __m256i rounding = _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff));
+  const __m256i rounded = _mm256_srli_epi32(_mm256_add_epi32(bits, rounding), 16);
+  const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+  const __m256 nan = _mm256_cmp_ps(a, a, _CMP_UNORD_Q);
+  return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(nan));
+}
+inline void store(Bf16* p, const Lanes& a) {
+  const __m256i words = _mm256_packus_epi32(narrowed(a.low), narrowed(a.high));
+  // Packing works within halves of a register.
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(words, 0xd8));
+}
+// Eight by eight.
+inline void transpose8(const float* rows, std::size_t stride, float* out, std::size_t out_stride) {
+  __m256 a[8], b[8];
+  for (std::size_t i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(rows + i * stride);
+  for (std::size_t i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+  }
+  for (std::size_t i = 0; i < 8; i += 4) {
+    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+  }
+  for (std::size_t i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(out + i * out_stride, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+    _mm256_storeu_ps(out + (i + 4) * out_stride, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+  }
+}
+// out[c * 16 + r] = element c of row r of sixteen.
+inline void transpose(const float* rows, std::size_t stride, float* out) {
+  transpose8(rows, stride, out, kLanes);
+  transpose8(rows + 8, stride, out + 8 * kLanes, kLanes);
+  transpose8(rows + 8 * stride, stride, out + 8, kLanes);
+  transpose8(rows + 8 * stride + 8, stride, out + 8 * kLanes + 8, kLanes);
 }
 
 using Part = __m256;

@@ -7,6 +7,7 @@
 
 #include "kernels/blocks.h"
 #include "kernels/kernels.h"
+#include "kernels/unrolled.h"
 
 namespace switchyard::kernels {
 namespace {
@@ -22,6 +23,9 @@ struct Lanes {
 constexpr std::size_t kTileRows = 6;
 constexpr std::size_t kTileOutputs[kTileRows + 1] = {0, 4, 4, 4, 4, 4, 4};
 
+constexpr std::size_t kAttendRows = 6;
+constexpr std::size_t kAttendVectors[kAttendRows + 1] = {0, 8, 4, 4, 4, 4, 4};
+
 inline Lanes broadcast(float a) { return {_mm512_set1_ps(a)}; }
 inline Lanes zero() { return {_mm512_setzero_ps()}; }
 
@@ -34,6 +38,13 @@ inline Lanes load(const Bf16* p) {
 }
 inline Lanes load(const Half* p) {
   return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline Lanes load(const std::int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(bytes))};
+}
+inline Lanes broadcast(Half a) {
+  return {_mm512_cvtph_ps(_mm256_set1_epi16(static_cast<short>(a)))};
 }
 inline __mmask16 mask_below(std::size_t count) {
   return static_cast<__mmask16>((1U << count) - 1U);
@@ -50,6 +61,50 @@ inline Lanes load_first(const Half* p, std::size_t count) {
 inline void store(float* p, const Lanes& a) { _mm512_storeu_ps(p, a.v); }
 inline void store_first(float* p, const Lanes& a, std::size_t count) {
   _mm512_mask_storeu_ps(p, mask_below(count), a.v);
+}
+inline void store(Half* p, const Lanes& a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT));
+}
+// The rounding of to_bf16.
+inline void store(Bf16* p, const Lanes& a) {
+  const __m512i bits = _mm512_castps_si512(a.v);
+  const __m512i upper = _mm512_srli_epi32(bits, 16);
+  const __m512i odd = _mm512_and_si512(upper, _mm512_set1_epi32(1));
+  const __m512i rounding = _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff));
+  const __m512i rounded = _mm512_srli_epi32(_mm512_add_epi32(bits, rounding), 16);
+  const __m512i narrowed = _mm512_mask_or_epi32(rounded, _mm512_cmp_ps_mask(a.v, a.v, _CMP_UNORD_Q),
+                                                upper, _mm512_set1_epi32(0x40));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(narrowed));
+}
+// out[c * 16 + r] = element c of row r of sixteen. After two steps a vector holds four columns of
+// four rows; the last two put the 128-bit quarters of a column beside each other.
+inline void transpose(const float* rows, std::size_t stride, float* out) {
+  __m512 a[16], b[16];
+  unrolled<16>([&](auto i) { a[i.value] = _mm512_loadu_ps(rows + i.value * stride); });
+  unrolled<8>([&](auto i) {
+    b[2 * i.value] = _mm512_unpacklo_ps(a[2 * i.value], a[2 * i.value + 1]);
+    b[2 * i.value + 1] = _mm512_unpackhi_ps(a[2 * i.value], a[2 * i.value + 1]);
+  });
+  // a[4 g + c]: columns c, c + 4, c + 8, c + 12 of rows 4 g to 4 g + 3.
+  unrolled<4>([&](auto g) {
+    constexpr std::size_t kAt = 4 * g.value;
+    a[kAt] = _mm512_shuffle_ps(b[kAt], b[kAt + 2], 0x44);
+    a[kAt + 1] = _mm512_shuffle_ps(b[kAt], b[kAt + 2], 0xee);
+    a[kAt + 2] = _mm512_shuffle_ps(b[kAt + 1], b[kAt + 3], 0x44);
+    a[kAt + 3] = _mm512_shuffle_ps(b[kAt + 1], b[kAt + 3], 0xee);
+  });
+  unrolled<4>([&](auto c) {
+    const __m512 low = _mm512_shuffle_f32x4(a[c.value], a[c.value + 4], 0x44);
+    const __m512 high = _mm512_shuffle_f32x4(a[c.value], a[c.value + 4], 0xee);
+    const __m512 low2 = _mm512_shuffle_f32x4(a[c.value + 8], a[c.value + 12], 0x44);
+    const __m512 high2 = _mm512_shuffle_f32x4(a[c.value + 8], a[c.value + 12], 0xee);
+    float* const to = out + c.value * kLanes;
+    _mm512_storeu_ps(to, _mm512_shuffle_f32x4(low, low2, 0x88));
+    _mm512_storeu_ps(to + 4 * kLanes, _mm512_shuffle_f32x4(low, low2, 0xdd));
+    _mm512_storeu_ps(to + 8 * kLanes, _mm512_shuffle_f32x4(high, high2, 0x88));
+    _mm512_storeu_ps(to + 12 * kLanes, _mm512_shuffle_f32x4(high, high2, 0xdd));
+  });
 }
 
 using Part = __m512;

@@ -26,6 +26,10 @@ struct Lanes {
 constexpr std::size_t kTileRows = 2;
 constexpr std::size_t kTileOutputs[kTileRows + 1] = {0, 2, 2};
 
+// Attention: rows of queries at once, and vectors of keys or values for 1, 2, ... of them.
+constexpr std::size_t kAttendRows = 2;
+constexpr std::size_t kAttendVectors[kAttendRows + 1] = {0, 2, 2};
+
 template <typename Operation>
 inline Lanes each(Operation operation) {
   Lanes result;
@@ -76,9 +80,41 @@ inline Lanes load_first(const Bf16* p, std::size_t count) {
 inline Lanes load_first(const Half* p, std::size_t count) {
   return each([&](std::size_t i) { return i < count ? widened(p[i]) : 0.0F; });
 }
+inline Lanes load(const std::int8_t* p) {
+  return each([&](std::size_t i) { return static_cast<float>(p[i]); });
+}
+inline Lanes broadcast(Half a) { return broadcast(widened(a)); }
 inline void store(float* p, const Lanes& a) { __builtin_memcpy(p, a.v, sizeof(a.v)); }
 inline void store_first(float* p, const Lanes& a, std::size_t count) {
   for (std::size_t i = 0; i < count; ++i) p[i] = a.v[i];
+}
+
+// Rounded to nearest even; a NaN becomes quiet and keeps the upper part of its payload.
+inline F16 half_of(float value) {
+  const auto bits = __builtin_bit_cast(std::uint32_t, value);
+  const auto sign = static_cast<F16>(bits >> 16 & 0x8000U);
+  std::uint32_t magnitude = bits & 0x7fffffffU;
+  if (magnitude > 0x7f800000U) return static_cast<F16>(sign | 0x7e00U | (magnitude >> 13 & 0x3ffU));
+  if (magnitude >= 0x477ff000U) return static_cast<F16>(sign | 0x7c00U);
+  if (magnitude < 0x38800000U) {
+    // Below 2^-14 the result is a multiple of 2^-24, which is the last bit of 0.5.
+    const float shifted = __builtin_bit_cast(float, magnitude) + 0.5F;
+    return static_cast<F16>(sign | (__builtin_bit_cast(std::uint32_t, shifted) - 0x3f000000U));
+  }
+  magnitude += 0xfffU + (magnitude >> 13 & 1U) - (112U << 23);
+  return static_cast<F16>(sign | magnitude >> 13);
+}
+inline void store(Half* p, const Lanes& a) {
+  for (std::size_t i = 0; i < kLanes; ++i) p[i] = static_cast<Half>(half_of(a.v[i]));
+}
+inline void store(Bf16* p, const Lanes& a) {
+  for (std::size_t i = 0; i < kLanes; ++i) p[i] = to_bf16(a.v[i]);
+}
+// out[c * 16 + r] = element c of row r of sixteen.
+inline void transpose(const float* rows, std::size_t stride, float* out) {
+  for (std::size_t r = 0; r < kLanes; ++r) {
+    for (std::size_t c = 0; c < kLanes; ++c) out[c * kLanes + r] = rows[r * stride + c];
+  }
 }
 
 // The registers that make up Lanes, for code that must count them: part P holds 16 / kParts of the

@@ -1,5 +1,4 @@
-// The matrix product over the Lanes of one instruction set, and attention scores, which are the
-// same product.
+// The matrix product over the Lanes of one instruction set.
 //
 // A tile computes R rows of x times O outputs: R * O independent sums hide the latency of the
 // multiply-add, and every loaded weight is used R times. The whole of one output's dot product runs
@@ -117,19 +116,6 @@ constexpr std::size_t rows_of_next_strip(std::size_t left) {
   return left < 2 * kTileRows ? (left + 1) / 2 : kTileRows;
 }
 
-// Calls function with Constant<n>, 1 <= n <= Most: turns a number known only now into a template
-// argument.
-template <std::size_t Most, typename Function>
-inline void with_constant(std::size_t n, const Function& function) {
-  if constexpr (Most > 0) {
-    if (n == Most) {
-      function(Constant<Most>{});
-    } else {
-      with_constant<Most - 1>(n, function);
-    }
-  }
-}
-
 // The start of a range, which no tile before it fetches: as far as the first tiles look ahead.
 template <typename Weight>
 inline void fetch_first(RowsOf<Weight> weight, std::size_t columns, std::size_t begin,
@@ -182,12 +168,6 @@ float dot(const float* a, const float* b, std::size_t n) {
   float result;
   tile<1, 1>(RowsOf<float>{a, 0}, RowsOf<float>{b, 0}, n, &result, 0);
   return result;
-}
-
-void attention_scores(const float* q, const float* keys, std::size_t stride, std::size_t t,
-                      std::size_t head_dim, float scale, float* score) {
-  strip<1>(RowsOf<float>{keys, stride}, RowsOf<float>{q, 0}, head_dim, 0, t, score, 0);
-  for (std::size_t j = 0; j < t; ++j) score[j] *= scale;
 }
 
 }  // namespace

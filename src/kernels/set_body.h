@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "kernels/attention_body.h"
 #include "kernels/kernels.h"
 #include "kernels/math_body.h"
 #include "kernels/matmul_body.h"
@@ -28,8 +29,11 @@ constexpr KernelSet make_set(std::string_view name, bool (*supported)(), MatmulQ
           .gelu = activation<gelu>,
           .gelu_tanh = activation<gelu_tanh>,
           .relu = activation<relu>,
-          .attention_scores = attention_scores,
-          .attention_values = attention_values,
+          .cache_key = cache_key,
+          .cache_value = cache_value,
+          .attend = attend,
+          .merge_attention = merge_attention,
+          .finish_attention = finish_attention,
           .widen = widen,
           .rope = rope};
 }

@@ -26,5 +26,18 @@ template <std::size_t Count, typename Function>
   unrolled_over(function, std::make_index_sequence<Count>());
 }
 
+// Calls function with Constant<n>, 1 <= n <= Most: turns a number known only now into a template
+// argument.
+template <std::size_t Most, typename Function>
+inline void with_constant(std::size_t n, const Function& function) {
+  if constexpr (Most > 0) {
+    if (n == Most) {
+      function(Constant<Most>{});
+    } else {
+      with_constant<Most - 1>(n, function);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace switchyard::kernels

@@ -1,5 +1,5 @@
-// Everything over one vector, over the Lanes of one instruction set: norms, softmax, activations,
-// rotary embedding and the weighted sum of attention.
+// Everything over one vector, over the Lanes of one instruction set: norms, softmax, activations
+// and rotary embedding.
 #pragma once
 
 #include <cstddef>
@@ -91,40 +91,6 @@ void rope(float* x, const float* cosine, const float* sine, std::size_t head_dim
     const Lanes ai = load_first(a + i, rest), bi = load_first(b + i, rest);
     store_first(a + i, subtract(multiply(ai, c), multiply(bi, s)), rest);
     store_first(b + i, add(multiply(bi, c), multiply(ai, s)), rest);
-  }
-}
-
-// `Width` lanes of the output at once: that many independent sums over j.
-template <std::size_t Width>
-inline void weighted_sum(const float* score, const float* values, std::size_t stride, std::size_t t,
-                         float* out) {
-  Lanes sums[Width];
-  for (std::size_t w = 0; w < Width; ++w) sums[w] = zero();
-  for (std::size_t j = 0; j < t; ++j) {
-    const Lanes factor = broadcast(score[j]);
-    for (std::size_t w = 0; w < Width; ++w) {
-      sums[w] = fma(factor, load(values + j * stride + w * kLanes), sums[w]);
-    }
-  }
-  for (std::size_t w = 0; w < Width; ++w) store(out + w * kLanes, sums[w]);
-}
-
-void attention_values(const float* score, const float* values, std::size_t stride, std::size_t t,
-                      std::size_t head_dim, float* out) {
-  constexpr std::size_t kWidth = 4;
-  std::size_t d = 0;
-  for (; d + kWidth * kLanes <= head_dim; d += kWidth * kLanes) {
-    weighted_sum<kWidth>(score, values + d, stride, t, out + d);
-  }
-  for (; d + kLanes <= head_dim; d += kLanes)
-    weighted_sum<1>(score, values + d, stride, t, out + d);
-  if (d < head_dim) {
-    const std::size_t rest = head_dim - d;
-    Lanes sums = zero();
-    for (std::size_t j = 0; j < t; ++j) {
-      sums = fma(broadcast(score[j]), load_first(values + j * stride + d, rest), sums);
-    }
-    store_first(out + d, sums, rest);
   }
 }
 

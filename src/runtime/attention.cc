@@ -1,8 +1,5 @@
 // Causal attention over the sessions' KV caches: the choice of its kind, and grouped queries.
-#include <algorithm>
-#include <cstring>
-#include <vector>
-
+#include "runtime/blocked_attention.h"
 #include "runtime/run.h"
 
 namespace switchyard::runtime {
@@ -41,45 +38,9 @@ void finish_projection(Run& run, const LayerWeights& w, int layer, std::size_t n
   if (!w.k_norm.empty()) normalise_heads(m, k, w.k_norm);
   rotate_heads(m, q, token.position);
   rotate_heads(m, k, token.position);
-  const std::size_t at = static_cast<std::size_t>(token.position) * head_dim;
   for (int h = 0; h < m.config.kv_heads; ++h) {
-    const std::size_t from = static_cast<std::size_t>(h) * head_dim;
-    std::memcpy(token.session->keys(layer, h).data() + at, k.data() + from,
-                head_dim * sizeof(float));
-    std::memcpy(token.session->values(layer, h).data() + at, v.data() + from,
-                head_dim * sizeof(float));
-  }
-}
-
-// How many tokens the one at `position` looks at, itself and the newest before it.
-std::size_t tokens_seen(const ModelConfig& config, int layer, int position) {
-  const int window = config.window(layer);
-  return static_cast<std::size_t>(window > 0 ? std::min(window, position + 1) : position + 1);
-}
-
-// All query heads that share one key-value head, for token n.
-void attend(Run& run, int layer, std::size_t n, int kv_head, std::vector<float>& scores) {
-  const Model::Impl& m = run.model;
-  const auto head_dim = static_cast<std::size_t>(m.config.head_dim);
-  const auto group = static_cast<std::size_t>(m.config.heads / m.config.kv_heads);
-  const float scale = m.config.attention_scale();
-  const RunToken& token = run.tokens[n];
-  const std::size_t seen = tokens_seen(m.config, layer, token.position);
-  const std::size_t first = static_cast<std::size_t>(token.position) + 1 - seen;
-  const float* keys = token.session->keys(layer, kv_head).data() + first * head_dim;
-  const float* values = token.session->values(layer, kv_head).data() + first * head_dim;
-  const auto sinks = m.weights.layers[static_cast<std::size_t>(layer)].sinks;
-  scores.resize(seen + (sinks.empty() ? 0 : 1));
-  for (std::size_t g = 0; g < group; ++g) {
-    const std::size_t at = n * static_cast<std::size_t>(m.config.q_width()) +
-                           (static_cast<std::size_t>(kv_head) * group + g) * head_dim;
-    m.kernels->attention_scores(run.scratch.q.data() + at, keys, head_dim, seen, head_dim, scale,
-                                scores.data());
-    // A sink takes its share of the softmax and gives nothing.
-    if (!sinks.empty()) scores[seen] = sinks[static_cast<std::size_t>(kv_head) * group + g];
-    m.kernels->softmax(scores.data(), scores.size());
-    m.kernels->attention_values(scores.data(), values, head_dim, seen, head_dim,
-                                run.scratch.mixed.data() + at);
+    const std::size_t at = static_cast<std::size_t>(h) * head_dim;
+    token.session->cache.put(*m.kernels, layer, h, token.position, k.data() + at, v.data() + at);
   }
 }
 
@@ -100,17 +61,10 @@ void run_grouped_attention(Run& run, int layer) {
          [&](std::size_t begin, std::size_t end) {
            for (std::size_t i = begin; i < end; ++i) finish_projection(run, w, layer, i);
          });
-  const auto kv_heads = static_cast<std::size_t>(m.config.kv_heads);
-  std::size_t work = 0;
-  for (const RunToken& t : run.tokens) {
-    work +=
-        2 * tokens_seen(m.config, layer, t.position) * static_cast<std::size_t>(m.config.q_width());
-  }
-  spread(run.threads, n * kv_heads, work, [&](std::size_t begin, std::size_t end) {
-    std::vector<float> scores;
-    for (std::size_t i = begin; i < end; ++i) {
-      attend(run, layer, i / kv_heads, static_cast<int>(i % kv_heads), scores);
-    }
+  const auto head_dim = static_cast<std::size_t>(m.config.head_dim);
+  attend_to_caches(run, layer, [&](std::size_t i, std::size_t h) {
+    const std::size_t at = i * static_cast<std::size_t>(m.config.q_width()) + h * head_dim;
+    return HeadQuery{.first = s.q.subspan(at, head_dim), .out = s.mixed.data() + at};
   });
   multiply(run, {w.o, s.mixed.data(), n, s.block.data()});
   add_bias_to_rows(s.block.first(n * static_cast<std::size_t>(m.config.width)), w.o_bias);

@@ -13,7 +13,7 @@
 #include "switchyard/runtime.h"
 #include "switchyard/safetensors.h"
 
-#include "runtime/memory_plan.h"
+#include "runtime/kv_cache.h"
 #include "runtime/rope.h"
 #include "support/memory_file_system.h"
 #include "support/tiny_model.h"
@@ -76,6 +76,20 @@ TEST(RopeTable, YarnDividesByDimensionAndMultipliesAll) {
   for (std::size_t i : {5U, 6U, 7U}) EXPECT_FLOAT_EQ(scaled[i], divided[i] * grown) << i;
   const double frequency = std::pow(100.0, -3.0 / 8) * (0.5 / 4 + 0.5);
   EXPECT_NEAR(scaled[3], std::cos(9 * frequency) * grown, 1e-6);
+}
+
+// Twice the context with factor 2: alpha is 2 * 2 - 1 = 3, theta 100 * 3^(16 / 14).
+TEST(RopeTable, DynamicScalingGrowsTheBaseWithTheContext) {
+  const RopeScaling scaling{.kind = RopeKind::dynamic, .factor = 2.0F, .original_context = 64};
+  const RopeTable scaled(128, 16, 100.0F, scaling);
+  const auto base = static_cast<float>(100 * std::pow(3.0, 16.0 / 14));
+  EXPECT_EQ(cosines(scaled, 90), cosines(RopeTable(91, 16, base), 90));
+  // Up to the original context nothing is scaled.
+  EXPECT_EQ(cosines(RopeTable(64, 16, 100.0F, scaling), 63),
+            cosines(RopeTable(64, 16, 100.0F), 63));
+  // Given, alpha holds whatever the context.
+  const RopeScaling given{.kind = RopeKind::dynamic, .alpha = 3.0F};
+  EXPECT_EQ(cosines(RopeTable(10, 16, 100.0F, given), 9), cosines(RopeTable(10, 16, base), 9));
 }
 
 // Two layers that look 5 tokens back: a token reaches 4 + 4 further ones, and no more.

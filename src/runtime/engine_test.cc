@@ -66,6 +66,7 @@ std::vector<NamedConfig> all_configs() {
           {"qwen3", testing_support::tiny_qwen3()},
           {"windowed", testing_support::tiny_windowed()},
           {"llama3", testing_support::tiny_llama3()},
+          {"dynamic", testing_support::tiny_dynamic()},
           {"yarn", testing_support::tiny_yarn()},
           {"deepseek_v2", testing_support::tiny_deepseek_v2()},
           {"deepseek_v2_groups", testing_support::tiny_deepseek_v2_groups()},

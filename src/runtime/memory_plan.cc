@@ -5,8 +5,8 @@
 
 #include "switchyard/error.h"
 
-#include "base/aligned_buffer.h"
 #include "base/byte_size.h"
+#include "runtime/kv_cache.h"
 
 namespace switchyard::runtime {
 namespace {
@@ -31,14 +31,6 @@ std::uint64_t expert_share(const ModelOptions& options, const ExpertNeeds& exper
 
 }  // namespace
 
-std::uint64_t kv_bytes(const ModelConfig& config, int tokens) {
-  // Latent attention has one row a token instead of keys and values.
-  const int width = config.mla ? config.mla->cached_width() : config.kv_width();
-  const std::uint64_t rows = config.mla ? 1 : 2;
-  const auto values = static_cast<std::size_t>(width) * static_cast<std::size_t>(tokens);
-  return rows * static_cast<std::uint64_t>(config.layers) * Arena::rounded(values * sizeof(float));
-}
-
 MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
                        std::uint64_t process_bytes, std::uint64_t dense_bytes,
                        const ExpertNeeds& experts, bool quantised) {
@@ -47,8 +39,8 @@ MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
   plan.dense_weights = dense_bytes;
   plan.sessions = options.max_sessions;
   plan.session_tokens = session_tokens(config, options);
-  plan.kv_cache =
-      static_cast<std::uint64_t>(options.max_sessions) * kv_bytes(config, plan.session_tokens);
+  plan.kv_cache = static_cast<std::uint64_t>(options.max_sessions) *
+                  kv_bytes(config, plan.session_tokens, kv_types(config, options));
 
   const int most = std::max(1, options.max_batch_tokens);
   const int least = std::max(1, options.max_sessions);
@@ -75,11 +67,12 @@ MemoryPlan plan_memory(const ModelConfig& config, const ModelOptions& options,
     plan.experts = experts.floor;
   }
   if (plan.total() > options.memory_budget) {
-    throw Error({.what = "memory budget " + format_bytes(options.memory_budget) +
-                         " is too small for this model",
-                 .where = "--mem-budget",
-                 .expected = "at least " + format_bytes(plan.total()) + " (" + parts(plan) + ")",
-                 .fix = "raise the budget or shorten the context"});
+    throw Error(
+        {.what = "memory budget " + format_bytes(options.memory_budget) +
+                 " is too small for this model",
+         .where = "--mem-budget",
+         .expected = "at least " + format_bytes(plan.total()) + " (" + parts(plan) + ")",
+         .fix = "raise the budget, shorten the context (-c) or shrink the KV cache (-ctk, -ctv)"});
   }
   plan.experts = std::min(options.memory_budget - (plan.total() - plan.experts),
                           expert_share(options, experts));

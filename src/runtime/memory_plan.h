@@ -31,8 +31,6 @@ struct MemoryPlan {
 
 // Bytes an engine needs to compute `tokens` at once. `quantised`: whether any weight is.
 std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions, bool quantised);
-// Bytes of one session's KV cache.
-std::uint64_t kv_bytes(const ModelConfig& config, int tokens);
 
 struct ExpertNeeds {
   std::uint64_t floor = 0;  // least that makes progress

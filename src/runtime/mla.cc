@@ -8,10 +8,10 @@
 //
 // so each head attends over the cached rows themselves, and K_h^T and V_h are applied once to a
 // query and once to its result.
-#include <algorithm>
 #include <cstring>
 #include <vector>
 
+#include "runtime/blocked_attention.h"
 #include "runtime/run.h"
 
 namespace switchyard::runtime {
@@ -73,9 +73,7 @@ void finish_projection(Run& run, const LayerWeights& w, int layer, std::size_t i
   float* row = s.latent.data() + i * d.cached;
   m.kernels->rms_norm(row, w.kv_a_norm.data(), MlaConfig::kNormEpsilon, row, d.rank);
   rotate(m, row + d.rank, token.position, apart);
-  std::memcpy(
-      token.session->latents(layer).data() + static_cast<std::size_t>(token.position) * d.cached,
-      row, d.cached * sizeof(float));
+  token.session->cache.put_latent(*m.kernels, layer, token.position, row);
   for (std::size_t h = 0; h < d.heads; ++h) {
     float* q = s.q.data() + (i * d.heads + h) * d.head;
     rotate(m, q + d.nope, token.position, apart);
@@ -99,29 +97,6 @@ void multiply_heads(Run& run, const kernels::Matrix& weight, std::span<const flo
     products.push_back({block, x.data() + h * n * weight.columns, n, y.data() + h * n * rows});
   }
   multiply(run, products);
-}
-
-struct AttendMemory {
-  std::vector<float> query;
-  std::vector<float> scores;
-};
-
-// Head h of token i: its row of head_latents goes from K^T q to the mixed latent vector.
-void attend(Run& run, int layer, std::size_t i, std::size_t h, AttendMemory& memory) {
-  const Model::Impl& m = run.model;
-  const Widths d(m.config);
-  const RunToken& token = run.tokens[i];
-  const auto seen = static_cast<std::size_t>(token.position) + 1;
-  const float* cache = token.session->latents(layer).data();
-  float* latent = run.scratch.head_latents.data() + (h * run.size() + i) * d.rank;
-  const float* rotated = run.scratch.q.data() + (i * d.heads + h) * d.head + d.nope;
-  memory.query.assign(latent, latent + d.rank);
-  memory.query.insert(memory.query.end(), rotated, rotated + (d.head - d.nope));
-  memory.scores.resize(seen);
-  m.kernels->attention_scores(memory.query.data(), cache, d.cached, seen, d.cached,
-                              m.config.attention_scale(), memory.scores.data());
-  m.kernels->softmax(memory.scores.data(), seen);
-  m.kernels->attention_values(memory.scores.data(), cache, d.cached, seen, d.rank, latent);
 }
 
 // [H, N, value_dim] to [N, H, value_dim].
@@ -155,15 +130,11 @@ void run_latent_attention(Run& run, int layer) {
     for (std::size_t i = begin; i < end; ++i) finish_projection(run, w, layer, i, apart);
   });
   multiply_heads(run, w.key_up, s.head_rows, s.head_latents);
-  std::size_t work = 0;
-  for (const RunToken& t : run.tokens) {
-    work += (static_cast<std::size_t>(t.position) + 1) * d.heads * (d.cached + d.rank);
-  }
-  spread(run.threads, n * d.heads, work, [&](std::size_t begin, std::size_t end) {
-    AttendMemory memory;
-    for (std::size_t at = begin; at < end; ++at) {
-      attend(run, layer, at / d.heads, at % d.heads, memory);
-    }
+  // Head h of token i: its row of head_latents goes from K^T q to the mixed latent vector.
+  attend_to_caches(run, layer, [&](std::size_t i, std::size_t h) {
+    const auto latent = s.head_latents.subspan((h * n + i) * d.rank, d.rank);
+    const auto rotated = s.q.subspan((i * d.heads + h) * d.head + d.nope, d.head - d.nope);
+    return HeadQuery{.first = latent, .second = rotated, .out = latent.data()};
   });
   multiply_heads(run, w.value_up, s.head_latents, s.head_rows);
   join_heads(run);

@@ -123,6 +123,7 @@ WeightFiles prepare(Model::Impl& m, FileSystem& fs, const std::string& directory
   m.kernels = &kernels::by_name(options.kernels);
   m.config = read_model_config(fs, directory);
   check_runnable(m.config, directory);
+  m.kv_types = kv_types(m.config, options);
   m.experts_per_token = choose_experts_per_token(m.config, options);
   if (m.config.moe) m.router = inference_router(m.config);
 

@@ -9,6 +9,7 @@
 
 #include "kernels/kernels.h"
 #include "runtime/dense_weights.h"
+#include "runtime/kv_cache.h"
 #include "runtime/memory_plan.h"
 #include "runtime/rope.h"
 
@@ -18,6 +19,7 @@ struct Model::Impl {
   ModelConfig config;
   routing::Config router;  // the model's as it is at inference; only where config.moe is set
   ModelOptions options;
+  KvTypes kv_types;
   MemoryPlan plan;
   std::shared_ptr<Ledger> ledger;
   const kernels::KernelSet* kernels = nullptr;

@@ -45,8 +45,20 @@ void scale_yarn(const RopeScaling& scaling, int dims, float theta,
   }
 }
 
+// The base that NTK-aware scaling puts in place of theta, for a context of so many tokens.
+float scaled_base(const RopeScaling& scaling, int dims, float theta, int context) {
+  const double factor = scaling.factor;
+  double alpha = scaling.alpha;
+  if (alpha == 0) {
+    if (context <= scaling.original_context) return theta;
+    alpha = factor * context / scaling.original_context - (factor - 1);
+  }
+  return static_cast<float>(theta * std::pow(alpha, dims / (dims - 2.0)));
+}
+
 // Angle per position of each rotated pair.
-std::vector<float> frequencies(int dims, float theta, const RopeScaling& scaling) {
+std::vector<float> frequencies(int dims, float theta, const RopeScaling& scaling, int context) {
+  if (scaling.kind == RopeKind::dynamic) theta = scaled_base(scaling, dims, theta, context);
   std::vector<float> out;
   for (int i = 0; i < dims / 2; ++i) {
     const float exponent = static_cast<float>(2 * i) / static_cast<float>(dims);
@@ -54,6 +66,7 @@ std::vector<float> frequencies(int dims, float theta, const RopeScaling& scaling
   }
   switch (scaling.kind) {
     case RopeKind::plain:
+    case RopeKind::dynamic:
       break;
     case RopeKind::linear:
       for (float& frequency : out) frequency /= scaling.factor;
@@ -74,7 +87,7 @@ RopeTable::RopeTable(int positions, int dims, float theta, const RopeScaling& sc
     : half_(static_cast<std::size_t>(dims) / 2) {
   cos_.reserve(half_ * static_cast<std::size_t>(positions));
   sin_.reserve(half_ * static_cast<std::size_t>(positions));
-  const std::vector<float> per_position = frequencies(dims, theta, scaling);
+  const std::vector<float> per_position = frequencies(dims, theta, scaling, positions);
   const auto magnitude = static_cast<double>(rope_magnitude(scaling));
   for (int p = 0; p < positions; ++p) {
     for (const float frequency : per_position) {

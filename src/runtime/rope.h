@@ -15,7 +15,8 @@ namespace switchyard::runtime {
 class RopeTable {
  public:
   RopeTable() = default;
-  // positions: how many; dims: what is rotated of a head, even.
+  // positions: how many, which decides on the angles where scaling is dynamic; dims: what is
+  // rotated of a head, even.
   RopeTable(int positions, int dims, float theta, const RopeScaling& scaling = {});
 
   std::span<const float> cosines(int position) const { return row(cos_, position); }  // [dims / 2]

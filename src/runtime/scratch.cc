@@ -2,10 +2,9 @@
 
 #include <algorithm>
 
-#include "switchyard/thread_pool.h"
-
 #include "kernels/kernels.h"
 #include "routing/recurrent.h"
+#include "runtime/blocked_attention.h"
 #include "runtime/memory_plan.h"
 
 namespace switchyard::runtime {
@@ -54,6 +53,9 @@ void lay_out(const ModelConfig& c, std::size_t n, bool quantised, Take&& take) {
     take(&Scratch::k, n * kv);
     take(&Scratch::v, n * kv);
   }
+  const AttentionMemory attention(c);
+  take(&Scratch::attention, attention.workers * attention.worker_floats);
+  take(&Scratch::attention_parts, attention.part_rows * attention.state_floats);
   take(&Scratch::mixed, n * static_cast<std::size_t>(c.mixed_width()));
   take(&Scratch::block, n * d);
   const bool any_dense = std::ranges::find(c.layer_is_moe, false) != c.layer_is_moe.end();
@@ -91,10 +93,8 @@ std::size_t arena_bytes(const ModelConfig& config, int tokens, bool quantised) {
 }  // namespace
 
 std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions, bool quantised) {
-  // Besides the arena: attention scores of each thread, and logits: a block of rows being
-  // computed, and what the caller was handed in this step and the last.
-  const auto scores = static_cast<std::uint64_t>(available_cores()) *
-                      (static_cast<std::uint64_t>(config.context) + 1);
+  // Besides the arena, logits: a block of rows being computed, and what the caller was handed in
+  // this step and the last.
   const auto logits =
       3 * static_cast<std::uint64_t>(sessions) * static_cast<std::uint64_t>(config.vocab);
   // The state of a recurrent router, and its copy for a guess of the next layer.
@@ -102,7 +102,7 @@ std::uint64_t scratch_bytes(const ModelConfig& config, int tokens, int sessions,
   const auto state = cell ? 2 * static_cast<std::uint64_t>(tokens) *
                                 static_cast<std::uint64_t>(config.moe->router.router_hidden)
                           : std::uint64_t{0};
-  return arena_bytes(config, tokens, quantised) + (scores + logits + state) * sizeof(float);
+  return arena_bytes(config, tokens, quantised) + (logits + state) * sizeof(float);
 }
 
 Scratch::Scratch(const ModelConfig& config, int tokens_at_once, int sessions, bool quantised,

@@ -25,10 +25,12 @@ struct Scratch {
   std::span<float> k;       // [N, KV heads * head_dim]; k and v: grouped queries only
   std::span<float> v;       // [N, KV heads * head_dim]
   // Latent attention only (mla.cc)
-  std::span<float> q_low;         // [N, q_rank]
-  std::span<float> latent;        // [N, kv_rank + rope_dim]
-  std::span<float> head_rows;     // [H, N, nope_dim], then [H, N, value_dim]
-  std::span<float> head_latents;  // [H, N, kv_rank]
+  std::span<float> q_low;            // [N, q_rank]
+  std::span<float> latent;           // [N, kv_rank + rope_dim]
+  std::span<float> head_rows;        // [H, N, nope_dim], then [H, N, value_dim]
+  std::span<float> head_latents;     // [H, N, kv_rank]
+  std::span<float> attention;        // of each thread (AttentionMemory)
+  std::span<float> attention_parts;  // of queries whose positions several threads share
   std::span<float> mixed;  // [N, H * head_dim or value_dim] attention output before its projection
   std::span<float> block;  // [N, D] output of attention or FFN, to be added to x
   std::span<float> gate;   // [N, dense or shared F]

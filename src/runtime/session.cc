@@ -3,7 +3,6 @@
 #include "switchyard/error.h"
 
 #include "base/check.h"
-#include "runtime/memory_plan.h"
 #include "runtime/session_impl.h"
 
 namespace switchyard::runtime {
@@ -26,23 +25,9 @@ int checked_length(const Model& model, int max_tokens) {
 Session::Impl::Impl(std::shared_ptr<const Model> owner, int tokens)
     : model(std::move(owner)),
       max_tokens(checked_length(*model, tokens)),
-      head_dim_(static_cast<std::size_t>(model->config().head_dim)),
       booking_(Ledger::book(model->impl().ledger, Purpose::kv_cache,
-                            kv_bytes(model->config(), max_tokens))),
-      arena_(static_cast<std::size_t>(kv_bytes(model->config(), max_tokens))) {
-  const ModelConfig& config = model->config();
-  const auto tokens_held = static_cast<std::size_t>(max_tokens);
-  if (config.mla) {
-    const std::size_t rows = static_cast<std::size_t>(config.mla->cached_width()) * tokens_held;
-    for (int l = 0; l < config.layers; ++l) latents_.push_back(arena_.take<float>(rows));
-    return;
-  }
-  const std::size_t layer = static_cast<std::size_t>(config.kv_width()) * tokens_held;
-  for (int l = 0; l < config.layers; ++l) {
-    keys_.push_back(arena_.take<float>(layer));
-    values_.push_back(arena_.take<float>(layer));
-  }
-}
+                            kv_bytes(model->config(), max_tokens, model->impl().kv_types))),
+      cache(model->config(), max_tokens, model->impl().kv_types) {}
 
 Session::Session(std::shared_ptr<const Model> model, int max_tokens)
     : impl_(std::make_unique<Impl>(std::move(model), max_tokens)) {}

@@ -114,7 +114,8 @@ void WorkCounter::add_step(int before, int tokens) {
   const Model::Impl& m = model_.impl();
   const ModelConfig& config = m.config;
   constexpr int kMany = 1024;  // rows lie in aligned blocks: one row alone would be too large
-  const double row = static_cast<double>(kv_bytes(config, kMany)) / kMany / config.layers;
+  const double row =
+      static_cast<double>(kv_bytes(config, kMany, m.kv_types)) / kMany / config.layers;
   const double per_pair = attention_operations(config);
   for (int done = 0; done < tokens;) {
     const int n = std::min(m.plan.batch_tokens, tokens - done);

@@ -31,6 +31,15 @@ double wavelength(const ModelConfig& c, std::size_t i, double dims) {
       return plain;
     case RopeKind::linear:
       return plain * s.factor;
+    case RopeKind::dynamic: {
+      double grown = 1;
+      if (s.alpha > 0) {
+        grown = s.alpha;
+      } else if (c.context > original) {
+        grown = s.factor * c.context / original - (s.factor - 1);
+      }
+      return 2 * M_PI * std::pow(theta * std::pow(grown, dims / (dims - 2)), 2 * pair / dims);
+    }
     case RopeKind::llama3: {
       if (plain < original / s.high_frequency_factor) return plain;
       if (plain > original / s.low_frequency_factor) return plain * s.factor;

@@ -98,6 +98,12 @@ ModelConfig tiny_llama3() {
   return c;
 }
 
+ModelConfig tiny_dynamic() {
+  ModelConfig c = tiny(Family::llama);
+  c.rope_scaling = {.kind = RopeKind::dynamic, .factor = 2.0F, .original_context = 48};
+  return c;
+}
+
 ModelConfig tiny_yarn() {
   ModelConfig c = tiny_qwen2();
   c.rope_theta = 100.0F;
@@ -221,9 +227,16 @@ ModelConfig tiny_latent() {
 }
 
 std::vector<ModelConfig> tiny_attentions() {
-  return {tiny_qwen3(),       tiny_windowed(),    tiny_llama3(),
-          tiny_yarn(),        tiny_deepseek_v2(), tiny_deepseek_v2_groups(),
-          tiny_deepseek_v3(), tiny_gpt_oss(),     tiny_latent()};
+  return {tiny_qwen3(),
+          tiny_windowed(),
+          tiny_llama3(),
+          tiny_dynamic(),
+          tiny_yarn(),
+          tiny_deepseek_v2(),
+          tiny_deepseek_v2_groups(),
+          tiny_deepseek_v3(),
+          tiny_gpt_oss(),
+          tiny_latent()};
 }
 
 ModelConfig tiny_recurrent() {

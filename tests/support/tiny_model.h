@@ -23,6 +23,7 @@ ModelConfig tiny_qwen3_moe();  // norm of q and k per head, head_dim of its own
 ModelConfig tiny_qwen3();      // dense, norm per head
 ModelConfig tiny_windowed();   // Mistral with a window of 5
 ModelConfig tiny_llama3();     // Llama with the scaled RoPE of Llama 3.1
+ModelConfig tiny_dynamic();    // Llama whose base grows behind 48 tokens
 ModelConfig tiny_yarn();       // Qwen2 with YaRN, and a window of 6 in its second layer
 // Latent attention with queries from one matrix and YaRN, a dense layer, two shared experts, all
 // experts in one group.

@@ -181,6 +181,8 @@ bool gguf_rope_fits(const ModelConfig& config, const GgufArchitecture& row) {
       return row.name == "llama";
     case RopeKind::yarn:
       return yarn_fits(config);
+    case RopeKind::dynamic:
+      return false;
   }
   return false;
 }

@@ -257,8 +257,8 @@ TEST(WriteGguf, PackedExpertsLieTogether) {
 
 TEST(WriteGguf, WhatNoArchitectureSaysIsOurs) {
   for (const ModelConfig& config :
-       {tiny_switchyard(), tiny_duo(), tiny_recurrent(), tiny_windowed(), tiny_yarn(),
-        tiny_deepseek_v2(), tiny_deepseek_v2_groups(), tiny_latent()}) {
+       {tiny_switchyard(), tiny_duo(), tiny_recurrent(), tiny_windowed(), tiny_dynamic(),
+        tiny_yarn(), tiny_deepseek_v2(), tiny_deepseek_v2_groups(), tiny_latent()}) {
     GgufModel model(config);
     const GgufReader gguf(model.fs, kFile);
     EXPECT_EQ(gguf.metadata().text("general.architecture"), "switchyard");
