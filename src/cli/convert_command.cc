@@ -1,9 +1,12 @@
 // switchyard convert: element type and packing of a model directory.
+#include <optional>
+
 #include "switchyard/error.h"
 
 #include "base/clock.h"
 #include "base/progress.h"
 #include "cli/convert_model.h"
+#include "cli/importance_remarks.h"
 #include "cli/parse.h"
 
 namespace switchyard::cli {
@@ -14,6 +17,7 @@ int run_convert(const Arguments& arguments, Console& console) {
   std::string type;
   std::string expert_type;
   std::vector<std::string> rules;
+  std::string importance_file;
   ConvertOptions options;
   auto app = make_app("convert",
                       "Writes a model in another element type, with its experts packed, or as one "
@@ -31,6 +35,10 @@ int run_convert(const Arguments& arguments, Console& console) {
       app->add_option("--tensor-type", rules,
                       "PATTERN=TYPE for tensors whose GGUF name holds the regular expression "
                       "(attn_v=q8_0); may be repeated, the first that fits counts (GGUF only)");
+  auto* of_importance = app->add_option(
+      "--importance", importance_file,
+      "importance of the columns, from switchyard importance or llama-imatrix, which quantised "
+      "types are rounded by (GGUF only)");
   app->add_flag("--pack", options.pack,
                 "each expert one aligned read: experts.swpack in a directory, one tensor an expert "
                 "in a GGUF file");
@@ -45,6 +53,11 @@ int run_convert(const Arguments& arguments, Console& console) {
     if (!type.empty()) options.types.set_all(parse_type(type, "--to"));
     if (!expert_type.empty()) options.types.set_experts(parse_type(expert_type, "--experts-to"));
     for (const std::string& rule : rules) options.types.add_rule(rule, "--tensor-type");
+  } else if (of_importance->count() > 0) {
+    throw Error({.what = "importance is for quantised types, which a directory cannot hold",
+                 .where = "--importance",
+                 .expected = "an output that ends in .gguf",
+                 .fix = "name the output OUT.gguf, or leave the option away"});
   } else if (of_experts->count() + of_tensors->count() > 0) {
     throw Error({.what = "types for some tensors only are for GGUF files",
                  .where = of_experts->count() > 0 ? "--experts-to" : "--tensor-type",
@@ -59,6 +72,13 @@ int run_convert(const Arguments& arguments, Console& console) {
                  .where = "--to",
                  .expected = "f32 or bf16",
                  .fix = "for other types, write a GGUF file: convert IN OUT.gguf"});
+  }
+  std::optional<ColumnImportance> importance;
+  if (!importance_file.empty()) {
+    importance.emplace(read_importance(console.files, importance_file),
+                       read_model_config(console.files, from));
+    for (const std::string& line : importance_remarks(*importance)) console.err << line << '\n';
+    options.importance = &*importance;
   }
   const SteadyClock clock;
   ProgressMeter meter(console.err, clock,

@@ -83,6 +83,14 @@ void attend(Run& run, int layer, std::size_t n, int kv_head, std::vector<float>&
   }
 }
 
+void report_inputs(const Run& run, int layer, std::span<const Product> qkv, const Product& o) {
+  const WeightNames names(run.model.config.family);
+  report_input(run, names.layer(layer, "q"), qkv[0]);
+  report_input(run, names.layer(layer, "k"), qkv[1]);
+  report_input(run, names.layer(layer, "v"), qkv[2]);
+  report_input(run, names.layer(layer, "o"), o);
+}
+
 void run_grouped_attention(Run& run, int layer) {
   const Model::Impl& m = run.model;
   const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
@@ -112,7 +120,9 @@ void run_grouped_attention(Run& run, int layer) {
       attend(run, layer, i / kv_heads, static_cast<int>(i % kv_heads), scores);
     }
   });
-  multiply(run, {w.o, s.mixed.data(), n, s.block.data()});
+  const Product output{w.o, s.mixed.data(), n, s.block.data()};
+  multiply(run, output);
+  if (wants_inputs(run)) report_inputs(run, layer, projections, output);
   add_bias_to_rows(s.block.first(n * static_cast<std::size_t>(m.config.width)), w.o_bias);
 }
 
