@@ -140,7 +140,7 @@ TEST(ColumnImportance, WhatDoesNotFitIsAnError) {
   };
   const Error::Parts columns =
       refused("blk.0.attn_q.weight", {.squares = std::vector<float>(5), .counts = {1}});
-  EXPECT_THAT(columns.where, HasSubstr("i.gguf: entry \"blk.0.attn_q.weight\""));
+  EXPECT_THAT(columns.where, HasSubstr("i.gguf: entry 'blk.0.attn_q.weight'"));
   EXPECT_THAT(columns.what, HasSubstr("5 values"));
   EXPECT_THAT(columns.expected, HasSubstr("4, as"));
   EXPECT_THAT(refused("blk.0.ffn_gate_exps.weight",

@@ -141,7 +141,7 @@ TEST(ImportanceFile, RefusesValuesThatCannotBe) {
   for (const float bad : {nan, infinite, -1.0F}) {
     const Error::Parts sums = refused({.squares = {1, bad}, .counts = {1}});
     EXPECT_THAT(sums.what, HasSubstr("sum of squares"));
-    EXPECT_THAT(sums.where, HasSubstr("entry \"bad\""));
+    EXPECT_THAT(sums.where, HasSubstr("entry 'bad'"));
     EXPECT_THAT(refused({.squares = {1, 2}, .counts = {bad}}).what, HasSubstr("count of tokens"));
   }
   EXPECT_THAT(refused({.squares = {1, 2}, .counts = {0.25F}}).expected, HasSubstr("1 and more"));
