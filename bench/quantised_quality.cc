@@ -117,9 +117,8 @@ class ModelMeasurement {
     return {collector.data(config_), config_};
   }
 
-  // Every token but the first few sees at least half a window before it.
   cli::PerplexityOptions windows(runtime::Engine* reference) const {
-    return {.window = settings_.window, .stride = settings_.window / 2, .reference = reference};
+    return {.window = settings_.window, .reference = reference};
   }
 
   // None if no tensor of the file has the type.
@@ -194,7 +193,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--measured-tokens", settings.measured_tokens, "of the held-out part, 0: all")
       ->capture_default_str();
-  app.add_option("--window", settings.window, "tokens of context, moving on by half of it")
+  app.add_option("--window", settings.window, "tokens that are read with one another as context")
       ->capture_default_str();
   app.add_option("--out", settings.out, "where to write, without ending")->required();
   app.add_option("--tmp", settings.temporary, "directory for the models' files")

@@ -48,7 +48,10 @@ std::vector<Cell> row_of(const TypeResult& type, const Measured& m, bool weighte
   std::string effect = "-";
   if (weighted) {
     const double share = type.effect().value / type.plain.divergence.kl().value;
-    effect = fmt::format("{} ({:+.0f} %)", type.verdict(), 100 * share);
+    const double median =
+        m.divergence.kl_quantile(0.5).value / type.plain.divergence.kl_quantile(0.5).value - 1;
+    effect =
+        fmt::format("{}: {:+.0f} %, median {:+.0f} %", type.verdict(), 100 * share, 100 * median);
   }
   return {std::string(dtype_name(type.type)),
           weighted ? "yes" : "no",
@@ -57,6 +60,7 @@ std::vector<Cell> row_of(const TypeResult& type, const Measured& m, bool weighte
           with_error(m.perplexity, 3),
           with_error(d.perplexity_difference(), 3),
           kl_text(d.kl()),
+          fmt::format("{:.3g}", 1000 * d.kl_quantile(0.5).value),
           fmt::format("{:.1f}", 1000 * d.kl_quantile(0.99).value),
           fmt::format("{:.2f} ± {:.2f} %", 100 * same.value, 100 * same.error),
           effect};
@@ -78,9 +82,10 @@ std::string section(const ModelResult& r) {
                {"perplexity"},
                {"- stored"},
                {"KL, mnat"},
+               {"median"},
                {"99 %"},
                {"same top token"},
-               {"importance ..."}});
+               {"importance"}});
   for (const TypeResult& type : r.types) {
     table.add_row(row_of(type, type.plain, false));
     table.add_row(row_of(type, type.weighted, true));
@@ -153,12 +158,15 @@ std::string to_markdown(const std::vector<ModelResult>& results, const std::stri
       "# Quality of quantised types\n\n{}, `{}`\n\n"
       "Every matrix but norms and routers is of the type, output and embeddings included. KL is "
       "the Kullback-Leibler divergence of the next token's distribution from that of the model as "
-      "stored, in thousandths of a nat: its mean and, under 99 %, what 99 of 100 tokens stay "
-      "below. Products round their inputs to 8 bits, which is part of what is measured. After ± "
+      "stored, in thousandths of a nat: its mean, its median and, under 99 %, what 99 of 100 "
+      "tokens stay below. Products round their inputs to 8 bits, which is part of what is "
+      "measured. After ± "
       "stands one standard error, tokens counted as independent; \"- stored\" is the perplexity "
       "minus that of the model as stored, from paired tokens. The last column: what importance "
       "does to the mean KL, \"no difference\" where the 95 % interval of the paired difference "
-      "holds 0.\n",
+      "holds 0, and to the median: a few tokens, for which a router decides otherwise, make up "
+      "much "
+      "of the mean.\n",
       today(), command);
   for (const ModelResult& r : results) text += "\n" + section(r);
   return text;

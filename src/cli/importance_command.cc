@@ -17,7 +17,7 @@ namespace switchyard::cli {
 int run_importance(const Arguments& arguments, Console& console) {
   ModelFlags model_flags;
   TextTokensFlags text_flags;
-  PerplexityOptions options;
+  PerplexityOptions options{.window = 512};
   std::string out;
   auto app = make_app(
       "importance",
@@ -34,7 +34,6 @@ int run_importance(const Arguments& arguments, Console& console) {
                   "tokens that are read with one another as context, 0: the model's context")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  options.window = 512;
   if (!parse(*app, arguments, console)) return kDone;
 
   const TextTokens text = text_flags.read(console, model_flags.model);

@@ -17,7 +17,10 @@ constexpr std::size_t kPositionsAtOnce = 64;
 // A model that reads a sequence window by window.
 class Reader {
  public:
-  explicit Reader(runtime::Engine& engine) : engine_(engine), session_(engine.new_session()) {}
+  // Of windows no longer than `window` (0: as long as the model allows), so that no more keys and
+  // values are kept.
+  Reader(runtime::Engine& engine, int window)
+      : engine_(engine), session_(engine.new_session(length(engine.model(), window))) {}
 
   std::size_t longest() const { return static_cast<std::size_t>(session_.max_tokens()); }
   void forget() { session_.truncate(0); }
@@ -29,6 +32,11 @@ class Reader {
   }
 
  private:
+  static int length(const runtime::Model& model, int window) {
+    const int own = model.options().session_tokens;
+    return std::min(window, own > 0 ? own : model.config().context);
+  }
+
   runtime::Engine& engine_;
   runtime::Session session_;
 };
@@ -38,14 +46,14 @@ class Measurement {
   Measurement(runtime::Engine& engine, std::span<const std::int32_t> tokens,
               const PerplexityOptions& options)
       : engine_(engine),
-        model_(engine),
+        model_(engine, options.window),
         tokens_(tokens),
         options_(options),
         vocab_(static_cast<std::size_t>(engine.model().config().vocab)) {
     std::size_t longest = model_.longest();
     if (options.reference != nullptr) {
       check_vocabulary(options.reference->model().config().vocab);
-      reference_.emplace(*options.reference);
+      reference_.emplace(*options.reference, options.window);
       longest = std::min(longest, reference_->longest());
       result_.divergence.emplace();
     }

@@ -95,9 +95,9 @@ TEST_F(InputRecords, ReportEveryMatrixOfEveryFamilyAndChangeNothing) {
     std::map<std::string, std::vector<float>> rows;
     EXPECT_EQ(step(path, tokens, &rows), step(path, tokens, nullptr));
     ImportanceCollector collector;
+    const WeightFiles weights = open_weights(fs_, path, config);
     for (const auto& [weight, x] : rows) {
-      const TensorInfo& info = open_weights(fs_, path, config).find(weight);
-      const auto in = static_cast<std::size_t>(info.shape[1]);
+      const auto in = static_cast<std::size_t>(weights.find(weight).shape[1]);
       collector.add(weight, x.data(), x.size() / in, in, in);
     }
     const ColumnImportance importance(collector.data(config), config);

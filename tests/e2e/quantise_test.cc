@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "switchyard/gguf.h"
+#include "switchyard/safetensors.h"
 #include "switchyard/tokenizer.h"
 
 #include "e2e/command_line.h"
@@ -27,12 +28,28 @@ class Quantise : public ::testing::Test {
   void SetUp() override {
     testing_support::write_tiny_text_model(real_file_system(), model_,
                                            testing_support::tiny_mixtral());
+    enlarge_some_columns();
     std::string text;
     for (int i = 0; i < 40; ++i) {
       text += "Once upon a time there was router number " + std::to_string(i * i) +
               ".\nThe experts lived on a disk.\n";
     }
     write_file_atomically(real_file_system(), text_, text);
+  }
+
+  // As in trained models, a few columns of the residual stream matter more than the others.
+  void enlarge_some_columns() {
+    const SafetensorsReader tensors(real_file_system(), model_);
+    SafetensorsWriter writer;
+    for (const auto& [name, tensor] : tensors.tensors()) {
+      std::vector<float> values = tensors.read_f32(name);
+      if (name.ends_with("norm.weight")) {
+        for (std::size_t i = 0; i < values.size(); ++i) values[i] *= i % 8 == 0 ? 2.8F : 0.23F;
+      }
+      const auto bytes = std::as_bytes(std::span(values));
+      writer.add(name, DType::f32, tensor.shape, {bytes.begin(), bytes.end()});
+    }
+    writer.commit(real_file_system(), model_ + "/model.safetensors");
   }
 
   Outcome measure_importance(const std::string& out, const cli::Arguments& more = {}) {
@@ -85,7 +102,7 @@ TEST_F(Quantise, FromTextToAModelThatIsCloserToTheOriginal) {
   const nlohmann::json before = evaluate(plain, {"--reference", model_});
   const nlohmann::json after = evaluate(weighted, {"--reference", model_});
   EXPECT_GT(before["kl"].get<double>(), 0);
-  EXPECT_LT(after["kl"].get<double>(), before["kl"].get<double>());
+  EXPECT_LT(after["kl"].get<double>(), 0.95 * before["kl"].get<double>());
   EXPECT_EQ(after["reference_perplexity"], evaluate(model_)["perplexity"]);
 }
 
@@ -136,21 +153,24 @@ TEST_F(Quantise, BadImportanceIsOneLine) {
 }
 
 TEST_F(Quantise, ReferenceMustHaveTheSameTokens) {
-  ModelConfig config = testing_support::tiny_mixtral();
-  config.vocab = 128;
   const std::string other = directory_ / "other";
-  testing_support::write_tiny_text_model(real_file_system(), other, config);
-  const Outcome o = run({"eval", model_, "--data", text_, "--reference", other});
-  EXPECT_EQ(o.code, 1);
-  EXPECT_THAT(o.err, HasSubstr("--reference"));
-  real_file_system().remove(other + "/tokenizer.json");
-  EXPECT_THAT(run({"eval", model_, "--data", text_, "--reference", other}).err,
-              HasSubstr("the reference has 128 tokens"));
+  testing_support::write_tiny_model(real_file_system(), other, testing_support::tiny_mixtral());
+  const auto refused = [&] {
+    const Outcome o = run({"eval", model_, "--data", text_, "--reference", other});
+    EXPECT_EQ(o.code, 1);
+    return o.err;
+  };
+  // It has no tokenizer, so its vocabulary decides.
+  EXPECT_THAT(refused(), AllOf(HasSubstr("the reference has 96 tokens"), HasSubstr("--reference")));
+  const std::vector<std::string> documents = {"Other words make other tokens, other and other."};
+  train_byte_level_bpe(documents, {.vocab = 300, .progress = {}})
+      .save(real_file_system(), other + "/tokenizer.json");
+  EXPECT_THAT(refused(), HasSubstr("the tokenizer of the reference gives other tokens"));
 }
 
 // Everything that eval says of two models follows from their logits.
 TEST_F(Quantise, EvalAgreesWithTheLogitsOfBothModels) {
-  const std::string text = read_file(real_file_system(), text_).substr(0, 400);
+  const std::string text = read_file(real_file_system(), text_).substr(0, 180);
   write_file_atomically(real_file_system(), text_ + ".short", text);
   const std::string quantised = directory_ / "q4_0.gguf";
   ASSERT_EQ(run({"convert", model_, quantised, "--to", "q4_0"}).code, 0);
