@@ -113,6 +113,17 @@ struct RouteRecord {
   std::span<const float> logits;  // [items, E] router logits; empty for methods without
 };
 
+// What a weight matrix was multiplied with in a run of the step's tokens, for calibration: rows of
+// x [rows, columns]. Every matrix that can be quantised reports, routers do not; an expert has the
+// rows of its tokens.
+struct InputRecord {
+  std::string weight;        // Hugging Face's name
+  const float* x = nullptr;  // valid during the call
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  // values from one row to the next
+};
+
 // Tokens to feed to one session in a step.
 struct StepInput {
   Session* session = nullptr;
@@ -123,9 +134,13 @@ struct StepInput {
   const std::vector<routing::Decision>* forced = nullptr;  // one decision a layer, items = T
 };
 
+// Observers are called on the thread that called step(), one record at a time. They change nothing
+// and cost nothing where they are not set. The records of one matrix come in the order of the
+// tokens, those of a layer's experts in the order in which the experts are ready.
 struct StepOptions {
   std::stop_token stop = {};
   std::function<void(const RouteRecord&)> on_route = {};
+  std::function<void(const InputRecord&)> on_input = {};
 };
 
 class Engine {

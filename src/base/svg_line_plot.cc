@@ -17,6 +17,8 @@ namespace {
 constexpr double kRightMargin = 20;
 constexpr double kPixelsPerTickX = 85;
 constexpr double kPixelsPerTickY = 48;
+constexpr double kLabelSize = 10;
+constexpr double kLabelGap = 6;  // from the middle of a marker
 
 bool has_markers(const Series& series) { return series.style != LineStyle::line; }
 bool has_line(const Series& series) { return series.style != LineStyle::markers; }
@@ -139,7 +141,44 @@ class Drawing {
     }
   }
 
+  // Beside the point where there is room: to the right, else to the left, above or below, and to
+  // the right over another label if all places are taken.
+  void labels(const Series& series) {
+    for (std::size_t i = 0; i < series.labels.size(); ++i) {
+      if (!can_show(series, i)) continue;
+      const Point p = at(series, i);
+      const double width = text_width(series.labels[i], kLabelSize);
+      const Box places[] = {{p.x + kLabelGap, p.y - kLabelSize / 2, width},
+                            {p.x - kLabelGap - width, p.y - kLabelSize / 2, width},
+                            {p.x - width / 2, p.y - kLabelGap - kLabelSize, width},
+                            {p.x - width / 2, p.y + kLabelGap, width}};
+      const Box* place = std::find_if(std::begin(places), std::end(places),
+                                      [&](const Box& box) { return is_free(box); });
+      const Box& box = place == std::end(places) ? places[0] : *place;
+      taken_.push_back(box);
+      canvas_.text({box.left, box.top + 0.85 * kLabelSize}, series.labels[i], {.size = kLabelSize});
+    }
+  }
+  // Where a point is drawn no label should be.
+  void keep_free(const Series& series) {
+    for (std::size_t i = 0; i < series.x.size(); ++i) {
+      if (!can_show(series, i)) continue;
+      const Point p = at(series, i);
+      taken_.push_back({p.x - 4, p.y - kLabelSize / 2, 8});
+    }
+  }
+
  private:
+  struct Box {
+    double left, top, width;
+  };
+  bool is_free(const Box& box) const {
+    if (box.left < x_.at(x_.low()) || box.left + box.width > x_.at(x_.high())) return false;
+    return std::none_of(taken_.begin(), taken_.end(), [&](const Box& other) {
+      return std::fabs(box.top - other.top) < kLabelSize && box.left < other.left + other.width &&
+             other.left < box.left + box.width;
+    });
+  }
   bool can_show(const Series& series, std::size_t i) const {
     return has_place(x_.scale(), series.x[i]) && has_place(y_.scale(), series.y[i]);
   }
@@ -150,6 +189,7 @@ class Drawing {
   SvgCanvas& canvas_;
   const FittedAxis& x_;
   const FittedAxis& y_;
+  std::vector<Box> taken_;
 };
 
 }  // namespace
@@ -162,6 +202,7 @@ std::string to_svg(const LinePlot& plot) {
     SWITCHYARD_CHECK(series.x.size() == series.y.size());
     SWITCHYARD_CHECK(series.low.size() == series.high.size());
     SWITCHYARD_CHECK(series.low.empty() || series.low.size() == series.x.size());
+    SWITCHYARD_CHECK(series.labels.empty() || series.labels.size() == series.x.size());
     legend.push_back({series.name, i, has_line(series), has_markers(series)});
     markers = markers || has_markers(series);
   }
@@ -195,6 +236,8 @@ std::string to_svg(const LinePlot& plot) {
     if (has_line(plot.series[i])) drawing.line(plot.series[i], i);
     if (has_markers(plot.series[i])) drawing.markers(plot.series[i], i);
   }
+  for (const Series& series : plot.series) drawing.keep_free(series);
+  for (const Series& series : plot.series) drawing.labels(series);
   canvas.end_clip();
   return canvas.finish();
 }

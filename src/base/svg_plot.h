@@ -40,6 +40,7 @@ struct Series {
   std::vector<double> low = {};
   std::vector<double> high = {};
   LineStyle style = LineStyle::line;
+  std::vector<std::string> labels = {};  // beside the points; empty or as many as x
 };
 
 struct LinePlot {

@@ -144,6 +144,22 @@ TEST(LinePlot, TextIsEscaped) {
   EXPECT_THAT(svg, Not(HasSubstr("\x01")));
 }
 
+TEST(LinePlot, LabelsStandBesideTheirPointsAndNotOnOneAnother) {
+  LinePlot plot{.x = {.min = 0, .max = 10}, .y = {.min = 0, .max = 10}};
+  plot.series.push_back({.x = {5, 5, 10, 20},
+                         .y = {5, 5.1, 5, 5},
+                         .style = LineStyle::markers,
+                         .labels = {"first", "second", "last", "outside"}});
+  const std::string svg = to_svg(plot);
+  const auto x_of = [&](const std::string& label) {
+    const std::size_t end = svg.find(">" + label + "<");
+    const std::size_t begin = svg.rfind("x=\"", end) + 3;
+    return std::stod(svg.substr(begin, end - begin));
+  };
+  EXPECT_LT(x_of("second"), x_of("first"));  // to the left, as the right is taken
+  EXPECT_LT(x_of("last") + text_width("last", 10), plot.width - 20);
+}
+
 TEST(LinePlot, LengthsThatDifferAreOurBug) {
   LinePlot plot;
   plot.series.push_back({.x = {1, 2}, .y = {1}});

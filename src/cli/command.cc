@@ -18,11 +18,12 @@ namespace {
 constexpr std::array kCommands = {
     Command{"train", "train a model from a recipe", run_train},
     Command{"reproduce", "re-measure a paper's claim: arms x seeds, table, plot", run_reproduce},
-    Command{"eval", "perplexity of a model on a text", run_eval},
+    Command{"eval", "perplexity of a model on a text, and how far it is from another's", run_eval},
     Command{"run", "continue a text, in as little memory as you say", run_run},
     Command{"chat", "talk with a model in the terminal", run_chat},
     Command{"inspect", "what a model consists of and where the tokens of a text go", run_inspect},
     Command{"bench", "speed and memory under budgets, against the machine's limits", run_bench},
+    Command{"importance", "what in a model matters to a text, for quantising it", run_importance},
     Command{"convert", "element type and packing of a model directory", run_convert},
     Command{"synth", "a model of random weights, of any family, shape and type", run_synth},
     Command{"tokenizer", "train a tokenizer, encode, decode", run_tokenizer},

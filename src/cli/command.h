@@ -35,6 +35,7 @@ int run_bench(const Arguments& arguments, Console& console);
 int run_chat(const Arguments& arguments, Console& console);
 int run_convert(const Arguments& arguments, Console& console);
 int run_eval(const Arguments& arguments, Console& console);
+int run_importance(const Arguments& arguments, Console& console);
 int run_inspect(const Arguments& arguments, Console& console);
 int run_logits(const Arguments& arguments, Console& console);
 int run_reproduce(const Arguments& arguments, Console& console);

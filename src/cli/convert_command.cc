@@ -1,9 +1,12 @@
 // switchyard convert: element type and packing of a model directory.
+#include <optional>
+
 #include "switchyard/error.h"
 
 #include "base/clock.h"
 #include "base/progress.h"
 #include "cli/convert_model.h"
+#include "cli/importance_remarks.h"
 #include "cli/model_output.h"
 #include "cli/parse.h"
 #include "cli/type_flags.h"
@@ -14,6 +17,7 @@ int run_convert(const Arguments& arguments, Console& console) {
   std::string from;
   std::string to;
   TypeFlags types;
+  std::string importance_file;
   ConvertOptions options;
   auto app = make_app("convert",
                       "Writes a model in another element type, with its experts packed, or as one "
@@ -23,6 +27,10 @@ int run_convert(const Arguments& arguments, Console& console) {
   app->add_option("OUT", to, "a GGUF file if it ends in .gguf, else a directory to be made")
       ->required();
   types.add_to(*app, "--to", "as it is if left out");
+  auto* of_importance = app->add_option(
+      "--importance", importance_file,
+      "importance of the columns, from switchyard importance or llama-imatrix, which quantised "
+      "types are rounded by (GGUF only)");
   app->add_flag("--pack", options.pack,
                 "each expert one aligned read: experts.swpack in a directory, one tensor an expert "
                 "in a GGUF file");
@@ -36,7 +44,20 @@ int run_convert(const Arguments& arguments, Console& console) {
   if (names_gguf(to)) {
     options.types = types.of_gguf();
   } else {
+    if (of_importance->count() > 0) {
+      throw Error({.what = "importance is for quantised types, which a directory cannot hold",
+                   .where = "--importance",
+                   .expected = "an output that ends in .gguf",
+                   .fix = "name the output OUT.gguf, or leave the option away"});
+    }
     options.dtype = types.of_directory();
+  }
+  std::optional<ColumnImportance> importance;
+  if (!importance_file.empty()) {
+    importance.emplace(read_importance(console.files, importance_file),
+                       read_model_config(console.files, from));
+    for (const std::string& line : importance_remarks(*importance)) console.err << line << '\n';
+    options.importance = &*importance;
   }
   const SteadyClock clock;
   ProgressMeter meter(console.err, clock,

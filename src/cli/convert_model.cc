@@ -1,5 +1,6 @@
 #include "cli/convert_model.h"
 
+#include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -120,6 +121,16 @@ std::vector<std::pair<std::string, GgufValue>> tokenizer_keys(FileSystem& fs,
       chat ? chat->source() : std::string());
 }
 
+// Where the rounding comes from, under the keys that other programs write.
+void add_importance_keys(const ImportanceData& data,
+                         std::vector<std::pair<std::string, GgufValue>>& keys) {
+  keys.emplace_back("quantize.imatrix.file", std::filesystem::path(data.where).filename().string());
+  if (!data.datasets.empty()) keys.emplace_back("quantize.imatrix.dataset", data.datasets.front());
+  keys.emplace_back("quantize.imatrix.entries_count",
+                    static_cast<std::uint32_t>(data.entries.size()));
+  keys.emplace_back("quantize.imatrix.chunks_count", data.chunks);
+}
+
 void write_gguf_file(FileSystem& fs, const std::string& from, const ModelConfig& config,
                      const std::string& to, const ConvertOptions& options) {
   ThreadPool pool(options.threads);
@@ -130,6 +141,10 @@ void write_gguf_file(FileSystem& fs, const std::string& from, const ModelConfig&
   write.type_of = [&](const std::string& tensor, std::span<const std::int64_t> shape) {
     return options.types.of(tensor, shape);
   };
+  if (options.importance != nullptr) {
+    write.importance = [&](const std::string& weight) { return options.importance->of(weight); };
+    add_importance_keys(options.importance->data(), write.metadata);
+  }
   write_gguf(fs, to, config, open_weights(fs, from, config), write);
 }
 

@@ -11,12 +11,15 @@
 #include "switchyard/safetensors.h"
 
 #include "cli/gguf_types.h"
+#include "formats/gguf/column_importance.h"
 
 namespace switchyard::cli {
 
 struct ConvertOptions {
   std::optional<DType> dtype;  // of a directory: f32 or bf16; none: as it is
   GgufTypes types;             // of a GGUF file
+  // How the weights of a GGUF file are rounded into quantised types; null: all columns alike.
+  const ColumnImportance* importance = nullptr;
   // A directory gets experts.swpack as well; a GGUF file has each expert in one piece.
   bool pack = false;
   std::uint64_t pack_alignment = 4096;  // of a directory's

@@ -44,6 +44,14 @@ void finish_projection(Run& run, const LayerWeights& w, int layer, std::size_t n
   }
 }
 
+void report_inputs(const Run& run, int layer, std::span<const Product> qkv, const Product& o) {
+  const WeightNames names(run.model.config.family);
+  report_input(run, names.layer(layer, "q"), qkv[0]);
+  report_input(run, names.layer(layer, "k"), qkv[1]);
+  report_input(run, names.layer(layer, "v"), qkv[2]);
+  report_input(run, names.layer(layer, "o"), o);
+}
+
 void run_grouped_attention(Run& run, int layer) {
   const Model::Impl& m = run.model;
   const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
@@ -66,7 +74,9 @@ void run_grouped_attention(Run& run, int layer) {
     const std::size_t at = i * static_cast<std::size_t>(m.config.q_width()) + h * head_dim;
     return HeadQuery{.first = s.q.subspan(at, head_dim), .out = s.mixed.data() + at};
   });
-  multiply(run, {w.o, s.mixed.data(), n, s.block.data()});
+  const Product output{w.o, s.mixed.data(), n, s.block.data()};
+  multiply(run, output);
+  if (wants_inputs(run)) report_inputs(run, layer, projections, output);
   add_bias_to_rows(s.block.first(n * static_cast<std::size_t>(m.config.width)), w.o_bias);
 }
 

@@ -151,8 +151,13 @@ void write_logits(Run& run, std::span<const Pending> pending,
       continue;
     }
     block.resize((end - begin) * v);
-    multiply(run,
-             {m.weights.output, run.scratch.normed.data() + begin * d, end - begin, block.data()});
+    const Product product{m.weights.output, run.scratch.normed.data() + begin * d, end - begin,
+                          block.data()};
+    multiply(run, product);
+    if (wants_inputs(run)) {
+      const WeightNames names(m.config.family);
+      report_input(run, m.config.tied_embeddings ? names.embedding() : names.output(), product);
+    }
     for (std::size_t n = begin; n < end; ++n) {
       const auto row = std::span(block).subspan((n - begin) * v, v);
       std::vector<float>& out = logits[pending[n].input];

@@ -76,10 +76,23 @@ void run_ffn(Run& run, const FfnWeights& w, const FfnConfig& ffn, std::span<cons
            {w.down, s.up.data(), n, out.data(), round ? rounded_row(run, 0, hidden) : nullptr});
 }
 
+void report_ffn_inputs(const Run& run, const FfnWeights& w, std::span<const float> in,
+                       const std::function<std::string(std::string_view)>& name) {
+  const Product up{w.up, in.data(), run.size(), nullptr};
+  if (w.gate.data != nullptr) report_input(run, name("gate"), up);
+  report_input(run, name("up"), up);
+  report_input(run, name("down"), {w.down, run.scratch.up.data(), run.size(), nullptr});
+}
+
 void run_dense_ffn(Run& run, int layer) {
   const LayerWeights& w = run.model.weights.layers[static_cast<std::size_t>(layer)];
   normalise_rows(run, run.scratch.x, w.post_norm, run.scratch.normed);
   run_ffn(run, *w.dense, run.model.config.dense, run.scratch.normed, run.scratch.block);
+  if (wants_inputs(run)) {
+    report_ffn_inputs(run, *w.dense, run.scratch.normed, [&](std::string_view part) {
+      return WeightNames(run.model.config.family).dense(layer, part);
+    });
+  }
   add_block(run);
 }
 

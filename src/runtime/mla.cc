@@ -44,7 +44,7 @@ struct Widths {
 };
 
 // Queries, still [N, H, head_dim], and the row to be cached, [N, kv_rank + rope_dim].
-void project(Run& run, const LayerWeights& w) {
+void project(Run& run, const LayerWeights& w, int layer) {
   const Model::Impl& m = run.model;
   Scratch& s = run.scratch;
   const std::size_t n = run.size();
@@ -53,13 +53,31 @@ void project(Run& run, const LayerWeights& w) {
                            two ? Product{w.q_a, s.normed.data(), n, s.q_low.data()}
                                : Product{w.q, s.normed.data(), n, s.q.data()}};
   multiply(run, first);
+  const WeightNames names(m.config.family);
+  if (wants_inputs(run)) {
+    report_input(run, names.layer(layer, "kv_a"), first[0]);
+    report_input(run, names.layer(layer, two ? "q_a" : "q"), first[1]);
+  }
   if (!two) return;
   const std::size_t rank = w.q_a_norm.size();
   for (std::size_t i = 0; i < n; ++i) {
     float* row = s.q_low.data() + i * rank;
     m.kernels->rms_norm(row, w.q_a_norm.data(), MlaConfig::kNormEpsilon, row, rank);
   }
-  multiply(run, {w.q, s.q_low.data(), n, s.q.data()});
+  const Product second{w.q, s.q_low.data(), n, s.q.data()};
+  multiply(run, second);
+  if (wants_inputs(run)) report_input(run, names.layer(layer, "q_b"), second);
+}
+
+// kv_b is applied in two parts to other vectors (see above); what it is made for are the normalised
+// latent vectors.
+void report_latents(const Run& run, int layer) {
+  const Widths d(run.model.config);
+  run.options.on_input({.weight = WeightNames(run.model.config.family).layer(layer, "kv_b"),
+                        .x = run.scratch.latent.data(),
+                        .rows = run.size(),
+                        .columns = d.rank,
+                        .stride = d.cached});
 }
 
 // Norm and rotation of token i, its row into the cache, and the parts of its queries that are not
@@ -122,13 +140,14 @@ void run_latent_attention(Run& run, int layer) {
   const std::size_t n = run.size();
 
   normalise_rows(run, s.x, w.input_norm, s.normed);
-  project(run, w);
+  project(run, w, layer);
   // Every row of the run is cached before the first query looks: tokens of one sequence see each
   // other.
   spread(run.threads, n, n * d.heads * d.head, [&](std::size_t begin, std::size_t end) {
     std::vector<float> apart;
     for (std::size_t i = begin; i < end; ++i) finish_projection(run, w, layer, i, apart);
   });
+  if (wants_inputs(run)) report_latents(run, layer);
   multiply_heads(run, w.key_up, s.head_rows, s.head_latents);
   // Head h of token i: its row of head_latents goes from K^T q to the mixed latent vector.
   attend_to_caches(run, layer, [&](std::size_t i, std::size_t h) {
@@ -138,7 +157,11 @@ void run_latent_attention(Run& run, int layer) {
   });
   multiply_heads(run, w.value_up, s.head_latents, s.head_rows);
   join_heads(run);
-  multiply(run, {w.o, s.mixed.data(), n, s.block.data()});
+  const Product output{w.o, s.mixed.data(), n, s.block.data()};
+  multiply(run, output);
+  if (wants_inputs(run)) {
+    report_input(run, WeightNames(m.config.family).layer(layer, "o"), output);
+  }
 }
 
 }  // namespace switchyard::runtime

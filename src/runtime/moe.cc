@@ -126,6 +126,19 @@ void gather_rows(Run& run, bool rounded) {
          });
 }
 
+// `in` has up and, where there is one, gate of each expert, `out` its down.
+void report_expert_inputs(const Run& run, int layer, std::span<const std::size_t> positions,
+                          std::span<const Product> in, std::span<const Product> out) {
+  const WeightNames names(run.model.config.family);
+  const std::size_t each = in.size() / out.size();
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    const auto expert = static_cast<int>(run.active[positions[i]]);
+    report_input(run, names.expert(layer, expert, "up"), in[i * each]);
+    if (each == 2) report_input(run, names.expert(layer, expert, "gate"), in[i * each + 1]);
+    report_input(run, names.expert(layer, expert, "down"), out[i]);
+  }
+}
+
 // Computes the rows of some experts: all gates and ups, then the activations, then all downs, so
 // that a group of small experts costs three barriers instead of three each. Rows for a quantised
 // down are rounded by whoever made them.
@@ -188,6 +201,7 @@ void compute_experts(Run& run, int layer, bool rounded_rows, std::span<const std
            }
          });
   multiply(run, out);
+  if (wants_inputs(run)) report_expert_inputs(run, layer, positions, in, out);
   for (std::size_t i = 0; !biases.empty() && i < positions.size(); ++i) {
     const std::uint32_t expert = run.active[positions[i]];
     add_bias_to_rows(s.expert_out.subspan(run.plan.expert_begin[expert] * d, out[i].rows * d),
@@ -196,8 +210,9 @@ void compute_experts(Run& run, int layer, bool rounded_rows, std::span<const std
 }
 
 // block += (gate of the shared expert) * shared expert(normed)
-void add_shared_expert(Run& run, const LayerWeights& w) {
+void add_shared_expert(Run& run, int layer) {
   const Model::Impl& m = run.model;
+  const LayerWeights& w = m.weights.layers[static_cast<std::size_t>(layer)];
   Scratch& s = run.scratch;
   const std::size_t n = run.size();
   const auto d = static_cast<std::size_t>(m.config.width);
@@ -206,6 +221,11 @@ void add_shared_expert(Run& run, const LayerWeights& w) {
   // The rows of the routed experts are combined by now, so their memory is free for the result.
   const std::span<float> shared = s.expert_in.first(n * d);
   run_ffn(run, *w.shared, ffn, s.normed, shared);
+  if (wants_inputs(run)) {
+    report_ffn_inputs(run, *w.shared, s.normed, [&](std::string_view part) {
+      return WeightNames(m.config.family).shared_expert(layer, part);
+    });
+  }
   std::ranges::fill(s.shared_scale, 1.0F);
   if (w.shared_gate.data != nullptr) {
     multiply(run, {w.shared_gate, s.normed.data(), n, s.shared_scale.data()});
@@ -240,8 +260,8 @@ void run_moe(Run& run, int layer) {
 
   dispatch::make_plan_into(run.decision, run.plan);
   SWITCHYARD_CHECK(run.plan.rows() * d <= s.expert_in.size());
-  const bool rounded =
-      m.quantised && takes_rounded_rows(m.experts.parts[static_cast<std::size_t>(layer)]);
+  const bool rounded = m.quantised && !wants_inputs(run) &&
+                       takes_rounded_rows(m.experts.parts[static_cast<std::size_t>(layer)]);
   gather_rows(run, rounded);
   run.active.assign(run.plan.active.begin(), run.plan.active.end());
   m.cache->acquire_each(
@@ -254,7 +274,7 @@ void run_moe(Run& run, int layer) {
     dispatch::combine(run.decision, run.plan, s.expert_out.first(run.plan.rows() * d), d,
                       s.block.first(n * d), begin, end);
   });
-  if (w.shared) add_shared_expert(run, w);
+  if (w.shared) add_shared_expert(run, layer);
   add_block(run);
 }
 

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <stop_token>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "switchyard/dispatch.h"
@@ -60,9 +63,25 @@ inline std::byte* rounded_row(Run& run, std::size_t n, std::size_t columns) {
   return std::as_writable_bytes(run.scratch.rounded).data() + n * kernels::q8_row_bytes(columns);
 }
 
+// Tells StepOptions::on_input what was multiplied with a matrix. Callers ask wants_inputs() first,
+// so that nobody makes names in vain.
+inline bool wants_inputs(const Run& run) { return static_cast<bool>(run.options.on_input); }
+inline void report_input(const Run& run, std::string weight, const Product& product) {
+  run.options.on_input({.weight = std::move(weight),
+                        .x = product.x,
+                        .rows = product.rows,
+                        .columns = product.weight.columns,
+                        .stride = product.weight.columns});
+}
+
 // A dense or shared network over all tokens of the run. in, out [N, D]
 void run_ffn(Run& run, const FfnWeights& weights, const FfnConfig& ffn, std::span<const float> in,
              std::span<float> out);
+
+// Right after run_ffn(), whose hidden values are still in scratch.up: its inputs, for
+// wants_inputs(). `name` gives the name of "gate", "up" and "down".
+void report_ffn_inputs(const Run& run, const FfnWeights& weights, std::span<const float> in,
+                       const std::function<std::string(std::string_view)>& name);
 
 // Logits [N, R] of one layer's router from `normed`; leaves them alone for kinds without. A
 // recurrent router's step moves state.recurrent on.

@@ -15,6 +15,7 @@ constexpr std::array kFormats = {
     Format{"gguf", gguf_seeds, read_gguf},
     Format{"gguf_model", gguf_model_seeds, read_gguf_model},
     Format{"gguf_split", gguf_split_seeds, read_gguf_split},
+    Format{"importance", importance_seeds, read_importance_file},
     Format{"model_config", model_config_seeds, read_model_config},
     Format{"routing_config", routing_config_seeds, read_routing_config},
     Format{"npy", npy_seeds, read_npy},

@@ -41,6 +41,8 @@ std::vector<std::string> gguf_seeds();
 void read_gguf(std::string_view bytes);
 std::vector<std::string> gguf_model_seeds();
 void read_gguf_model(std::string_view bytes);
+std::vector<std::string> importance_seeds();
+void read_importance_file(std::string_view bytes);
 std::vector<std::string> gguf_split_seeds();
 void read_gguf_split(std::string_view bytes);
 std::vector<std::string> npy_seeds();
