@@ -2,6 +2,7 @@
 
 #include <cstring>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "switchyard/chat_template.h"
 #include "switchyard/error.h"
@@ -48,16 +49,33 @@ DType directory_type(const WeightFiles& tensors, const TensorInfo& tensor,
                .fix = "add one of them, or write a GGUF file: convert IN OUT.gguf"});
 }
 
-void write_tensors(FileSystem& fs, const WeightFiles& tensors,
+// The two parts of kv_b that some GGUF files have: WeightFiles has the whole as well.
+std::set<std::string> repeated_weights(const ModelConfig& config, const WeightFiles& tensors) {
+  std::set<std::string> names;
+  if (!config.mla) return names;
+  const WeightNames weights(config.family);
+  for (int l = 0; l < config.layers; ++l) {
+    if (!tensors.has(weights.layer(l, "kv_b"))) continue;
+    names.insert(weights.layer(l, "k_b"));
+    names.insert(weights.layer(l, "v_b"));
+  }
+  return names;
+}
+
+void write_tensors(FileSystem& fs, const WeightFiles& tensors, const ModelConfig& config,
                    const std::map<std::string, std::string>& metadata, const std::string& path,
                    const ConvertOptions& options) {
+  const std::set<std::string> repeated = repeated_weights(config, tensors);
   std::uint64_t total = 0;
-  for (const auto& [name, tensor] : tensors.tensors()) total += tensor.bytes;
+  for (const auto& [name, tensor] : tensors.tensors()) {
+    if (repeated.count(name) == 0) total += tensor.bytes;
+  }
   std::uint64_t done = 0;
   SafetensorsWriter writer;
   for (const auto& [key, value] : metadata) writer.set_metadata(key, value);
   for (const auto& entry : tensors.tensors()) {
     const TensorInfo& tensor = entry.second;
+    if (repeated.count(tensor.name) != 0) continue;
     const DType to = directory_type(tensors, tensor, options);
     writer.add({.name = tensor.name,
                 .dtype = to,
@@ -84,6 +102,7 @@ void copy_rest(FileSystem& fs, const std::string& from, const std::string& to,
     std::string content = read_file(fs, path);
     if (name == "config.json" && options.dtype) {
       nlohmann::json config = nlohmann::json::parse(content);
+      config.erase("quantization_config");  // no weight is quantised any more
       config["torch_dtype"] = *options.dtype == DType::bf16 ? "bfloat16" : "float32";
       content = config.dump(2) + "\n";
     }
@@ -109,11 +128,11 @@ void write_directory(FileSystem& fs, const std::string& from, const ModelConfig&
                      const std::string& to, const ConvertOptions& options) {
   const std::string weights = to + "/model.safetensors";
   if (is_gguf(fs, from)) {
-    write_tensors(fs, open_weights(fs, from, config), {{"format", "pt"}}, weights, options);
+    write_tensors(fs, open_weights(fs, from, config), config, {{"format", "pt"}}, weights, options);
     write_rest(fs, from, config, to, options);
   } else {
-    const SafetensorsReader tensors(fs, from);
-    write_tensors(fs, tensors, tensors.metadata(), weights, options);
+    write_tensors(fs, open_weights(fs, from, config), config,
+                  SafetensorsReader(fs, from).metadata(), weights, options);
     copy_rest(fs, from, to, options);
   }
   if (options.pack) {

@@ -24,7 +24,7 @@ void check_runnable(const ModelConfig& config, const std::string& directory) {
   if (!method.causal) {
     throw Error({.what = "routing '" + std::string(method.name) +
                          "' looks at later tokens and cannot generate text",
-                 .where = directory + "/config.json: router kind",
+                 .where = directory + ": router kind",
                  .expected = "a causal method",
                  .fix = "train this model with another router, e.g. kind = \"top_k\""});
   }
@@ -125,6 +125,7 @@ std::shared_ptr<const Model> Model::open(FileSystem& fs, const std::string& dire
                                          const ModelOptions& options) {
   auto impl = std::make_unique<Impl>();
   Impl& m = *impl;
+  m.path = directory;
   m.options = options;
   m.kernels = &kernels::by_name(options.kernels);
   m.config = read_model_config(fs, directory);
