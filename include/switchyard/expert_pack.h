@@ -51,9 +51,10 @@ struct ExpertStore {
 inline constexpr std::string_view kPackFile = "experts.swpack";
 inline constexpr std::uint64_t kPackAlignment = 4096;
 
-// Experts where the model file has them: up to three extents a slab, no checksums. Throws Error if
-// a tensor is missing, has another shape than the config says, or a type that is not floating
-// point.
+// Experts where the model file has them: up to three extents a slab, no checksums; experts whose
+// matrices lie in tensors of all experts in another order are arranged after each read. Throws
+// Error if a tensor is missing, has another shape than the config says, or a type that is not
+// floating point.
 ExpertStore open_in_place(FileSystem& fs, const std::string& model_directory,
                           const ModelConfig& config);
 // Experts from the pack. Throws Error if the file is broken or does not belong to this model.

@@ -43,12 +43,24 @@ struct Extent {
   std::uint64_t bytes = 0;
 };
 
+// What the compute side needs where it is not what the file has: experts whose matrices lie in
+// tensors of all experts. Done once after each read.
+struct Arrangement {
+  std::uint64_t bytes = 0;
+  // Writes them, given the bytes of the extents. Pure, and called from any thread; throws Error for
+  // bytes that stand for no number.
+  std::function<void(std::span<const std::span<const std::byte>> extents, std::span<std::byte> out)>
+      make;
+};
+
 // One slab: its extents in the order in which the compute side wants them. A packed slab has one
 // extent that holds all parts; an in-place slab of a safetensors file has one extent a tensor.
 struct Slab {
   std::vector<Extent> extents{};
   std::uint64_t checksum = 0;  // XXH3-64 over the extents' bytes in order; 0: none recorded
-  std::uint64_t bytes() const;
+  // Not null: a pin has one part, what this makes of the extents.
+  std::shared_ptr<const Arrangement> arrangement{};
+  std::uint64_t bytes() const;  // on disk
 };
 
 // Slabs may be of different sizes; a layer without experts has none.
@@ -65,12 +77,16 @@ class Store {
   const ReadableFile& file(std::uint32_t index) const { return *files_.at(index); }
   std::uint64_t total_bytes() const { return total_bytes_; }
   std::uint64_t largest_slab() const { return largest_slab_; }
+  std::uint64_t largest_arrangement() const {
+    return largest_arrangement_;  // in whole pages; 0: there is none
+  }
 
  private:
   std::vector<std::shared_ptr<ReadableFile>> files_;
   std::vector<std::vector<Slab>> slabs_;
   std::uint64_t total_bytes_ = 0;
   std::uint64_t largest_slab_ = 0;
+  std::uint64_t largest_arrangement_ = 0;
 };
 
 // ---- Policy: who leaves when the budget is full -------------------------------------------------
@@ -143,7 +159,8 @@ enum class IoBackend {
 // Options that change speed and memory only; none changes the bytes handed out.
 struct CacheOptions {
   // Bytes for slots. Reads go straight into slots, so there are no other I/O buffers; a slot is its
-  // slab rounded out to the file's alignment and to whole pages.
+  // slab rounded out to the file's alignment and to whole pages. Where slabs are arranged, the room
+  // to do so for one of them is taken from this.
   std::uint64_t budget = 0;
   std::string policy = "lru";
   bool prefetch = true;  // whether prefetch() does anything
@@ -192,7 +209,7 @@ class Cache {
   Cache& operator=(const Cache&) = delete;
   ~Cache();
 
-  // The least budget that can make progress: the largest slab in a slot.
+  // The least budget that can make progress: the largest slab in a slot, and room to arrange it.
   static std::uint64_t floor_bytes(const Store& store, const CacheOptions& options);
 
   // The budget at which every slab of the store stays resident once read.

@@ -242,12 +242,15 @@ class WeightNames {
   // Parts of layer l's attention: "input_norm", "q", "k", "v", "o", "q_bias", "k_bias", "v_bias",
   // "o_bias", "sinks" [H], "q_norm", "k_norm", "post_norm" (the norm before the FFN). Of latent
   // attention: "q" or "q_a", "q_a_norm", "q_b"; "kv_a" [kv_rank + rope_dim, D], "kv_a_norm", "kv_b"
-  // [H (nope_dim + value_dim), kv_rank]; "o" [D, H value_dim].
+  // [H (nope_dim + value_dim), kv_rank]; "o" [D, H value_dim]. Some GGUF files have kv_b in two:
+  // "k_b", keys transposed in each head [H kv_rank, nope_dim], and "v_b" [H value_dim, kv_rank].
   std::string layer(int l, std::string_view part) const;
   // part: "gate" (absent when not gated) [F, D], "up" [F, D], "down" [D, F]; "gate_bias",
   // "up_bias" [F], "down_bias" [D].
   std::string dense(int l, std::string_view part) const;
   std::string expert(int l, int e, std::string_view part) const;
+  // A tensor that holds all experts of a layer, by the end of its name: "gate_up_proj".
+  std::string merged_experts(int l, std::string_view name) const;
   std::string shared_expert(int l, std::string_view part) const;
   std::string shared_gate(int l) const;  // [1, D]
   // [R, D]; behind a projection [R, p]

@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "switchyard/chat_template.h"
 #include "switchyard/error.h"
@@ -33,14 +34,28 @@ DType directory_type(const WeightFiles& tensors, const TensorInfo& tensor,
                .fix = "add one of them, or write a GGUF file: convert IN OUT.gguf"});
 }
 
+// The two parts of kv_b that some GGUF files have: WeightFiles has the whole as well.
+std::set<std::string> repeated_weights(const ModelConfig& config, const WeightFiles& tensors) {
+  std::set<std::string> names;
+  if (!config.mla) return names;
+  const WeightNames weights(config.family);
+  for (int l = 0; l < config.layers; ++l) {
+    if (!tensors.has(weights.layer(l, "kv_b"))) continue;
+    names.insert(weights.layer(l, "k_b"));
+    names.insert(weights.layer(l, "v_b"));
+  }
+  return names;
+}
+
 // In one file, as it was; shards are put together.
-void write_tensors(FileSystem& fs, const WeightFiles& tensors,
+void write_tensors(FileSystem& fs, const WeightFiles& tensors, const ModelConfig& config,
                    const std::map<std::string, std::string>& metadata, const std::string& directory,
                    const ConvertOptions& options) {
   ThreadPool pool(options.threads);
   write_safetensors_model(
       fs, directory, tensors,
       {.type_of = [&](const TensorInfo& t) { return directory_type(tensors, t, options); },
+       .leave_out = repeated_weights(config, tensors),
        .shard_bytes = ~std::uint64_t{0},
        .metadata = metadata,
        .pool = &pool,
@@ -60,6 +75,7 @@ void copy_rest(FileSystem& fs, const std::string& from, const std::string& to,
     std::string content = read_file(fs, path);
     if (name == "config.json" && options.dtype) {
       nlohmann::json config = nlohmann::json::parse(content);
+      config.erase("quantization_config");  // no weight is quantised any more
       config["torch_dtype"] = *options.dtype == DType::bf16 ? "bfloat16" : "float32";
       content = config.dump(2) + "\n";
     }
@@ -84,11 +100,11 @@ void write_rest(FileSystem& fs, const std::string& from, const ModelConfig& conf
 void write_directory(FileSystem& fs, const std::string& from, const ModelConfig& config,
                      const std::string& to, const ConvertOptions& options) {
   if (is_gguf(fs, from)) {
-    write_tensors(fs, open_weights(fs, from, config), {{"format", "pt"}}, to, options);
+    write_tensors(fs, open_weights(fs, from, config), config, {{"format", "pt"}}, to, options);
     write_rest(fs, from, config, to, options);
   } else {
-    const SafetensorsReader tensors(fs, from);
-    write_tensors(fs, tensors, tensors.metadata(), to, options);
+    write_tensors(fs, open_weights(fs, from, config), config,
+                  SafetensorsReader(fs, from).metadata(), to, options);
     copy_rest(fs, from, to, options);
   }
   if (options.pack) {

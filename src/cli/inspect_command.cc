@@ -8,6 +8,7 @@
 
 #include "base/byte_size.h"
 #include "base/table.h"
+#include "cli/check_model.h"
 #include "cli/inspect_page.h"
 #include "cli/model_flags.h"
 #include "cli/parse.h"
@@ -216,6 +217,7 @@ int run_inspect(const Arguments& arguments, Console& console) {
   std::string format = "text";
   std::size_t most_tokens = 20000;
   std::size_t shown_tokens = 1500;
+  bool check = false;
   auto app =
       make_app("inspect", "Shows what a model consists of and, with a text, where its tokens go.",
                "switchyard inspect models/tiny-stories-moe --text story.txt --html routes.html");
@@ -228,6 +230,8 @@ int run_inspect(const Arguments& arguments, Console& console) {
   app->add_option("--max-tokens", most_tokens, "use only so many tokens of the text, 0: all")
       ->capture_default_str();
   app->add_option("--show-tokens", shown_tokens, "tokens shown on the page")->capture_default_str();
+  app->add_flag("--check", check,
+                "read every weight, say whether all are there and finite numbers, and exit");
   app->add_option("-o,--output", format, "of the layer table: text, md, csv or json")
       ->capture_default_str();
   if (!parse(*app, arguments, console)) return kDone;
@@ -237,6 +241,10 @@ int run_inspect(const Arguments& arguments, Console& console) {
   if (is_run_directory(console.files, model_flags.model)) {
     history = read_training_history(console.files, model_flags.model);
     model_flags.model += "/model";
+  }
+  if (check) {
+    check_model(console, model_flags.model, model_flags.threads);
+    return kDone;
   }
   if (model_flags.print_plan(console)) return kDone;
 

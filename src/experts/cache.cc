@@ -110,7 +110,7 @@ std::uint64_t Cache::floor_bytes(const Store& store, const CacheOptions& /*optio
       largest = std::max(largest, detail::slot_footprint(store, store.slab({layer, expert})));
     }
   }
-  return largest;
+  return largest + store.largest_arrangement();
 }
 
 std::uint64_t Cache::full_bytes(const Store& store, const CacheOptions& /*options*/) {
@@ -120,7 +120,7 @@ std::uint64_t Cache::full_bytes(const Store& store, const CacheOptions& /*option
       total += detail::slot_footprint(store, store.slab({layer, expert}));
     }
   }
-  return total;
+  return total + store.largest_arrangement();
 }
 
 std::size_t Cache::wave_size(std::uint32_t layer) const { return impl_->wave_size(layer); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstring>
 #include <fmt/core.h>
 #include <utility>
 
@@ -21,6 +22,7 @@ CacheCore::CacheCore(std::shared_ptr<const Store> store, const CacheOptions& opt
       verify_checksums_(options.verify_checksums),
       residency_(*store_, options.budget, std::move(policy), this),
       loads_(*store_, options.read_chunk) {
+  if (store_->largest_arrangement() > 0) arranged_ = SlotBuffer(store_->largest_arrangement());
   reader_ = make_reader(options.io, *store_, options.queue_depth,
                         [this](void* tag, std::uint64_t bytes, const std::string& failure) {
                           on_read(*static_cast<Slot*>(tag), bytes, failure);
@@ -251,12 +253,12 @@ void CacheCore::on_read(Slot& slot, std::uint64_t bytes, const std::string& fail
   ++busy_;
   Load& load = *slot.load;  // lives until its last piece, which is this one or to come
   if (loads_.landed(load, bytes, failure)) {
-    go(lock);  // keep the disk busy while the checksum is computed
-    if (!load.failure && verify_checksums_) {
+    go(lock);  // keep the disk busy meanwhile
+    if (!load.failure) {
       lock.unlock();
-      auto mismatch = verify(slot);
+      auto failure_of_bytes = finish_bytes(slot);
       lock.lock();
-      load.failure = std::move(mismatch);
+      load.failure = std::move(failure_of_bytes);
     }
     loads_.finish(load);
     if (load.failure) {
@@ -272,6 +274,34 @@ void CacheCore::on_read(Slot& slot, std::uint64_t bytes, const std::string& fail
   go(lock);
   --busy_;
   if (stopping_) changed_.notify_all();
+}
+
+std::optional<Error::Parts> CacheCore::finish_bytes(Slot& slot) {
+  if (verify_checksums_) {
+    if (auto mismatch = verify(slot)) return mismatch;
+  }
+  const auto& arrangement = store_->slab(slot.id).arrangement;
+  if (!arrangement) return std::nullopt;
+  try {
+    arrange(slot, *arrangement);
+  } catch (const Error& error) {
+    return error.parts();
+  }
+  return std::nullopt;
+}
+
+// The bytes take the place of those they are made of.
+void CacheCore::arrange(Slot& slot, const Arrangement& arrangement) {
+  std::vector<std::span<const std::byte>> extents;
+  for (const Placement& part : slot.parts) {
+    extents.emplace_back(slot.buffer.data() + part.slot_offset,
+                         static_cast<std::size_t>(part.bytes));
+  }
+  const auto bytes = static_cast<std::size_t>(arrangement.bytes);
+  const std::lock_guard lock(arranging_);
+  arrangement.make(extents, {arranged_.data(), bytes});
+  std::memcpy(slot.buffer.data(), arranged_.data(), bytes);
+  slot.parts.assign(1, {.slot_offset = 0, .bytes = arrangement.bytes});
 }
 
 std::optional<Error::Parts> CacheCore::verify(const Slot& slot) const {

@@ -111,7 +111,11 @@ class CacheCore {
   bool start_hint();
   void drop_hints_of(std::uint32_t layer);
   void on_read(Slot& slot, std::uint64_t bytes, const std::string& failure);
+  // What is done with a slab's bytes once they are there, without the mutex: its checksum is
+  // compared, and it is arranged. The failure, if there is one.
+  std::optional<Error::Parts> finish_bytes(Slot& slot);
   std::optional<Error::Parts> verify(const Slot& slot) const;
+  void arrange(Slot& slot, const Arrangement& arrangement);
 
   const std::shared_ptr<const Store> store_;
   const bool prefetch_;
@@ -126,6 +130,9 @@ class CacheCore {
   CacheStats stats_;          // the counters that no part keeps
   int busy_ = 0;              // threads inside the reader or back from it, with or without mutex
   bool stopping_ = false;
+
+  std::mutex arranging_;  // one slab at a time: guards the room to do so
+  SlotBuffer arranged_;   // empty where no slab is arranged
 
   std::unique_ptr<AsyncReader> reader_;  // set once, not guarded; its callbacks use all above
   std::string io_backend_name_;

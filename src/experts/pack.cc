@@ -4,6 +4,7 @@
 
 #include "switchyard/error.h"
 #include "switchyard/expert_pack.h"
+#include "switchyard/model_files.h"
 
 #include "base/check.h"
 #include "base/checked_math.h"
@@ -28,7 +29,7 @@ bool has_safetensors(FileSystem& fs, const std::string& directory) {
 void check_same_weights(FileSystem& fs, const std::string& directory, const ModelConfig& config,
                         const ExpertStore& pack, const ReadableFile& file) {
   if (!has_safetensors(fs, directory)) return;
-  const SafetensorsReader reader(fs, directory);
+  const WeightFiles reader = open_weights(fs, directory, config);
   const WeightNames names(config.family);
   for (int l = 0; l < config.layers; ++l) {
     const auto layer = static_cast<std::size_t>(l);
@@ -43,7 +44,13 @@ void check_same_weights(FileSystem& fs, const std::string& directory, const Mode
     if (tensor.dtype == part.dtype) {
       const Slab& slab = pack.store->slab({static_cast<std::uint32_t>(l), 0});
       file.read(slab.extents[0].offset + part.offset, packed);
-      fs.open(reader.files().at(tensor.file))->read(tensor.offset, original);
+      if (tensor.sources) {
+        std::vector<std::byte> whole(static_cast<std::size_t>(tensor.bytes));
+        reader.read(tensor, whole);
+        std::copy_n(whole.begin(), sample, original.begin());
+      } else {
+        fs.open(reader.files().at(tensor.file))->read(tensor.offset, original);
+      }
     }
     if (tensor.dtype != part.dtype || packed != original) {
       throw Error(
@@ -63,7 +70,7 @@ class PackWriter {
       : fs_(fs),
         path_(join_path(directory, kPackFile)),
         config_(config),
-        reader_(fs, directory),
+        reader_(open_weights(fs, directory, config)),
         names_(config.family),
         progress_(progress) {
     header_.alignment = alignment;
@@ -177,7 +184,7 @@ class PackWriter {
   FileSystem& fs_;
   std::string path_;
   const ModelConfig& config_;
-  SafetensorsReader reader_;
+  WeightFiles reader_;
   WeightNames names_;
   const std::function<void(std::uint64_t, std::uint64_t)>& progress_;
   PackHeader header_;

@@ -40,7 +40,7 @@ std::uint64_t slot_footprint(const Store& store, const Slab& slab) {
 
 Residency::Residency(const Store& store, std::uint64_t budget, std::unique_ptr<Policy> policy,
                      CacheCore* core)
-    : memory_(budget), policy_(std::move(policy)) {
+    : memory_(budget - std::min(budget, store.largest_arrangement())), policy_(std::move(policy)) {
   std::size_t count = 0;
   for (std::uint32_t layer = 0; layer < store.layers(); ++layer) {
     layer_begin_.push_back(count);
@@ -62,15 +62,16 @@ Residency::Residency(const Store& store, std::uint64_t budget, std::unique_ptr<P
       total += one.footprint;
       if (largest == nullptr || one.footprint > largest->footprint) largest = &one;
     }
-    wave_sizes_.push_back(count_fitting(std::move(footprints), budget));
+    wave_sizes_.push_back(count_fitting(std::move(footprints), memory_.budget()));
   }
-  all_fit_ = total <= budget;
+  all_fit_ = total <= memory_.budget();
   left_at_.resize(store.layers());
-  if (largest != nullptr && largest->footprint > budget) {
+  if (largest != nullptr && largest->footprint > memory_.budget()) {
     throw Error({.what = fmt::format("a budget of {} bytes for experts is too small", budget),
                  .where = fmt::format("expert cache: layer {}, expert {} is the largest",
                                       largest->id.layer, largest->id.expert),
-                 .expected = fmt::format("at least {} bytes", largest->footprint),
+                 .expected = fmt::format("at least {} bytes",
+                                         largest->footprint + store.largest_arrangement()),
                  .fix = "use a larger memory budget"});
   }
 }

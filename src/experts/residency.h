@@ -24,7 +24,7 @@ class Residency {
     std::uint64_t useless_prefetches = 0;
   };
 
-  // Throws Error if the largest slab does not fit the budget.
+  // Throws Error if the largest slab, and the room to arrange one, do not fit the budget.
   Residency(const Store& store, std::uint64_t budget, std::unique_ptr<Policy> policy,
             CacheCore* core);
 

@@ -69,6 +69,7 @@ SlotLayout slot_layout(const Store& store, const Slab& slab) {
                            .bytes = extent.bytes};
     layout.bytes = run->slot_offset + run->bytes;
   }
+  if (slab.arrangement) layout.bytes = std::max(layout.bytes, slab.arrangement->bytes);
   layout.bytes = round_up(layout.bytes, page_bytes());
   return layout;
 }

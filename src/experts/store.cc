@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/checked_math.h"
+#include "experts/slot_layout.h"
 
 namespace switchyard::experts {
 
@@ -43,6 +44,11 @@ Store::Store(std::vector<std::shared_ptr<ReadableFile>> files, std::vector<std::
         slab_bytes += extent.bytes;
       }
       SWITCHYARD_CHECK(slab_bytes > 0);
+      if (const auto& arrangement = slabs_[layer][expert].arrangement) {
+        const auto pages = checked_round_up(arrangement->bytes, page_bytes());
+        SWITCHYARD_CHECK(pages.has_value());
+        largest_arrangement_ = std::max(largest_arrangement_, *pages);
+      }
       total_bytes_ += slab_bytes;
       largest_slab_ = std::max(largest_slab_, slab_bytes);
     }

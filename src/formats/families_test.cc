@@ -119,8 +119,11 @@ TEST(FamiliesTest, ReadsGptOss) {
   };
   EXPECT_THAT(with("swiglu_limit", 6.0), HasSubstr("'swiglu_limit'"));
   EXPECT_THAT(with("attention_bias", false), HasSubstr("'attention_bias'"));
-  EXPECT_THAT(with("quantization_config", {{"quant_method", "mxfp4"}}),
+  EXPECT_THAT(with("quantization_config", {{"quant_method", "fp8"}}),
               HasSubstr("'quantization_config'"));
+  config = gpt_oss_20b();
+  config["quantization_config"] = {{"quant_method", "mxfp4"}};  // as published
+  EXPECT_EQ(parse(config), c);
   EXPECT_THAT(with("hidden_act", "relu"), HasSubstr("clamped"));
 }
 

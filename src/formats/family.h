@@ -81,6 +81,8 @@ struct FamilyTraits {
   // The blocks of gpt-oss: biases everywhere, attention sinks, clamped networks.
   bool output_bias = false, sinks = false, router_bias = false, expert_bias = false,
        clamped = false;
+  // Where one tensor holds all experts (merged_experts.h): rows of gate and up in turn.
+  bool experts_in_turn = false;
 
   WindowRule window = WindowRule::none;
   const RopeScaling* rope_scaling = nullptr;  // where the file says nothing

@@ -3,12 +3,12 @@
 #include <utility>
 
 #include "switchyard/error.h"
-#include "formats/gguf/gguf_model.h"
 #include "switchyard/model_config.h"
 #include "switchyard/model_files.h"
 
 #include "formats/attention_json.h"
 #include "formats/family.h"
+#include "formats/gguf/gguf_model.h"
 #include "formats/json.h"
 #include "formats/own_section.h"
 
@@ -54,9 +54,16 @@ std::vector<std::int32_t> token_ids(const JsonFields& fields, const nlohmann::js
   return ids;
 }
 
+// gpt-oss as it is published: experts are in MXFP4, and their tensors say so themselves.
+bool has_mxfp4_experts(const JsonFields& fields, const FamilyTraits& t) {
+  const nlohmann::json* quantisation = fields.get("quantization_config");
+  return t.experts_in_turn && quantisation->is_object() &&
+         quantisation->value("quant_method", nlohmann::json()) == "mxfp4";
+}
+
 // Fields that change the computation in a way that is not supported.
 void check_unsupported(const JsonFields& fields, const FamilyTraits& t) {
-  if (fields.has("quantization_config")) {
+  if (fields.has("quantization_config") && !has_mxfp4_experts(fields, t)) {
     fields.fail("quantization_config", "no quantised weights in this layout, FP8 included",
                 "use the model in BF16, or a GGUF file of it");
   }

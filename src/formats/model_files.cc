@@ -3,8 +3,10 @@
 #include <array>
 #include <cstring>
 
-#include "formats/gguf/gguf_model.h"
 #include "switchyard/safetensors.h"
+
+#include "formats/gguf/gguf_model.h"
+#include "formats/merged_experts.h"
 
 namespace switchyard {
 
@@ -19,7 +21,7 @@ bool is_gguf(FileSystem& fs, const std::string& path) {
 
 WeightFiles open_weights(FileSystem& fs, const std::string& path, const ModelConfig& config) {
   if (is_gguf(fs, path)) return weights_from_gguf(GgufReader(fs, path), config);
-  return SafetensorsReader(fs, path);
+  return with_experts_apart(SafetensorsReader(fs, path), config);
 }
 
 }  // namespace switchyard

@@ -37,6 +37,7 @@ void write_safetensors_model(FileSystem& fs, const std::string& directory,
   std::uint64_t written = 0;  // bytes of all files' tensors
   std::uint64_t total = 0;
   for (const auto& [name, info] : weights.tensors()) {
+    if (options.leave_out.contains(name)) continue;
     const DType dtype = options.type_of ? options.type_of(info) : info.dtype;
     const auto bytes = dtype_bytes(dtype, static_cast<std::uint64_t>(info.elements()));
     SWITCHYARD_CHECK(bytes.has_value());

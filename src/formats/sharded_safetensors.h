@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 
 #include "switchyard/dtype.h"
@@ -16,6 +17,7 @@ namespace switchyard {
 
 struct ShardOptions {
   std::function<DType(const TensorInfo& tensor)> type_of{};  // null: as it is stored
+  std::set<std::string> leave_out{};                   // names of tensors that are not written
   std::uint64_t shard_bytes = std::uint64_t{4} << 30;  // a file holds more only for a larger tensor
   std::map<std::string, std::string> metadata{};       // of every file
   ThreadPool* pool = nullptr;                          // converts; null: the calling thread

@@ -12,7 +12,9 @@
 namespace switchyard {
 namespace {
 
-constexpr const char* kFix = "correct config.json, or take the weights that belong to it";
+std::string fix_for(const WeightFiles& weights) {
+  return "correct " + weights.description() + ", or take the weights that belong to it";
+}
 
 class Lister {
  public:
@@ -176,19 +178,22 @@ std::string describe(const std::vector<std::int64_t>& shape) {
 }
 
 void check_present(const ExpectedTensor& expected, const WeightFiles& weights) {
+  const std::string says = " as " + weights.description() + " says";
   if (!weights.has(expected.name)) {
-    throw Error({.what = "the tensor is missing",
-                 .where = weights.files().front() + ": tensor " + shown(expected.name),
-                 .expected = "shape " + describe(expected.dimensions) + " as config.json says",
-                 .fix = kFix});
+    throw Error(
+        {.what = "the tensor is missing",
+         .where = weights.files().front() + ": tensor " + shown(weights.stored_name(expected.name)),
+         .expected = "shape " + describe(expected.dimensions) + says,
+         .fix = fix_for(weights)});
   }
   const TensorInfo& tensor = weights.find(expected.name);
-  const std::string where = weights.files()[tensor.file] + ": tensor " + shown(expected.name);
+  const std::string where =
+      weights.files()[tensor.file] + ": tensor " + shown(weights.stored_name(expected.name));
   if (tensor.shape != expected.shape()) {
     throw Error({.what = "the shape is " + describe(tensor.shape),
                  .where = where,
-                 .expected = describe(expected.dimensions) + " as config.json says",
-                 .fix = kFix});
+                 .expected = describe(expected.dimensions) + says,
+                 .fix = fix_for(weights)});
   }
   if (!is_floating(tensor.dtype) && !is_quantised(tensor.dtype)) {
     throw Error({.what = "the dtype is " + std::string(dtype_name(tensor.dtype)),
@@ -200,23 +205,25 @@ void check_present(const ExpectedTensor& expected, const WeightFiles& weights) {
 
 void check_absent(const std::string& name, const std::string& field, const WeightFiles& weights) {
   if (!weights.has(name)) return;
-  throw Error({.what = "config.json says that the model has no such tensor (" + field + ")",
-               .where = weights.files()[weights.find(name).file] + ": tensor " + shown(name),
-               .expected = "weights and config.json that agree",
-               .fix = kFix});
+  throw Error(
+      {.what = weights.description() + " says that the model has no such tensor (" + field + ")",
+       .where = weights.files()[weights.find(name).file] + ": tensor " +
+                shown(weights.stored_name(name)),
+       .expected = "weights and " + weights.description() + " that agree",
+       .fix = fix_for(weights)});
 }
 
-// gpt-oss as it is published has all experts of a layer in one tensor, gates and ups in turn.
+// What open_weights() takes apart and plain readers of safetensors leave as it is.
 void check_experts_apart(const ModelConfig& config, const WeightFiles& weights) {
+  const WeightNames names(config.family);
   for (int l = 0; l < config.layers; ++l) {
     for (const char* name : {"gate_up_proj_blocks", "gate_up_proj"}) {
-      const std::string merged =
-          "model.layers." + std::to_string(l) + ".mlp.experts." + std::string(name);
+      const std::string merged = names.merged_experts(l, name);
       if (!weights.has(merged)) continue;
       throw Error({.what = "one tensor holds all experts of a layer",
                    .where = weights.files()[weights.find(merged).file] + ": tensor " + merged,
                    .expected = "a tensor for each expert and matrix",
-                   .fix = "use a GGUF file of the model"});
+                   .fix = "convert the model: switchyard convert MODEL OUT --to bf16"});
     }
   }
 }

@@ -45,22 +45,33 @@ WeightFiles::WeightFiles(std::vector<std::string> paths,
                          std::map<std::string, TensorInfo, std::less<>> tensors)
     : paths_(std::move(paths)), files_(std::move(files)), tensors_(std::move(tensors)) {}
 
+std::string WeightFiles::stored_name(std::string_view name) const {
+  const auto it = stored_names_.find(name);
+  return it == stored_names_.end() ? std::string(name) : it->second;
+}
+
+void WeightFiles::set_origin(std::string description,
+                             std::map<std::string, std::string, std::less<>> stored_names) {
+  description_ = std::move(description);
+  stored_names_ = std::move(stored_names);
+}
+
 const TensorInfo& WeightFiles::find(std::string_view name,
                                     std::span<const std::int64_t> shape) const {
   const auto it = tensors_.find(name);
   if (it == tensors_.end()) {
     throw Error({.what = "the tensor is missing",
-                 .where = files_text(paths_) + ": tensor " + shown(name),
+                 .where = files_text(paths_) + ": tensor " + shown(stored_name(name)),
                  .expected = shape.empty() ? "a tensor of that name" : "shape " + shape_text(shape),
-                 .fix = "check that config.json and weights belong together"});
+                 .fix = "check that " + description_ + " and weights belong together"});
   }
   const TensorInfo& tensor = it->second;
   if (!shape.empty() &&
       !std::equal(shape.begin(), shape.end(), tensor.shape.begin(), tensor.shape.end())) {
     throw Error({.what = "the shape is " + shape_text(tensor.shape),
-                 .where = paths_[tensor.file] + ": tensor " + shown(name),
+                 .where = paths_[tensor.file] + ": tensor " + shown(stored_name(name)),
                  .expected = shape_text(shape),
-                 .fix = "check that config.json and weights belong together"});
+                 .fix = "check that " + description_ + " and weights belong together"});
   }
   return tensor;
 }
@@ -68,6 +79,17 @@ const TensorInfo& WeightFiles::find(std::string_view name,
 void WeightFiles::read(const TensorInfo& tensor, std::span<std::byte> out) const {
   SWITCHYARD_CHECK(tensor.file < files_.size());
   SWITCHYARD_CHECK(out.size() == tensor.bytes);
+  if (tensor.sources) {
+    std::vector<std::vector<std::byte>> stored;
+    std::vector<std::span<const std::byte>> spans;
+    for (const FileRange& range : tensor.sources->ranges) {
+      stored.emplace_back(static_cast<std::size_t>(range.bytes));
+      files_.at(range.file)->read(range.offset, stored.back());
+      spans.emplace_back(stored.back());
+    }
+    tensor.sources->make(spans, out);
+    return;
+  }
   if (!out.empty()) files_[tensor.file]->read(tensor.offset, out);
   order_rows(tensor, out);
 }
@@ -77,7 +99,7 @@ std::vector<float> WeightFiles::read_f32(std::string_view name,
   const TensorInfo& tensor = find(name, shape);
   if (!is_floating(tensor.dtype) && !is_quantised(tensor.dtype)) {
     throw Error({.what = "the dtype is " + std::string(dtype_name(tensor.dtype)),
-                 .where = paths_[tensor.file] + ": tensor " + shown(name),
+                 .where = paths_[tensor.file] + ": tensor " + shown(stored_name(name)),
                  .expected = "F32, F16, BF16, F64 or a quantised type",
                  .fix = "convert the model to one of these types"});
   }
@@ -86,7 +108,7 @@ std::vector<float> WeightFiles::read_f32(std::string_view name,
     read(tensor, std::as_writable_bytes(std::span(values)));
     return values;
   }
-  if (tensor.paired_heads > 0) {
+  if (tensor.paired_heads > 0 || tensor.sources) {
     std::vector<std::byte> bytes(static_cast<std::size_t>(tensor.bytes));
     read(tensor, bytes);
     convert_to_f32(tensor.dtype, bytes, values);

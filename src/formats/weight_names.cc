@@ -35,6 +35,8 @@ constexpr std::array kLayerParts = {
     PartName{"kv_a", "self_attn.kv_a_proj_with_mqa.weight"},
     PartName{"kv_a_norm", "self_attn.kv_a_layernorm.weight"},
     PartName{"kv_b", "self_attn.kv_b_proj.weight"},
+    PartName{"k_b", "self_attn.k_b_proj.weight"},
+    PartName{"v_b", "self_attn.v_b_proj.weight"},
 };
 
 constexpr std::array kProjections = {
@@ -87,6 +89,10 @@ std::string WeightNames::expert(int l, int e, std::string_view part) const {
       .append(".")
       .append(family_ == Family::mixtral ? lookup(kMixtralProjections, part)
                                          : lookup(kProjections, part));
+}
+
+std::string WeightNames::merged_experts(int l, std::string_view name) const {
+  return in_layer(l, moe_block(family_)).append("experts.").append(name);
 }
 
 std::string WeightNames::shared_expert(int l, std::string_view part) const {

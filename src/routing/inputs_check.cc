@@ -56,14 +56,16 @@ void check_logits(const Config& config, const Inputs& inputs) {
         {.what = "router logit is " + std::to_string(inputs.logits[at]),
          .where = "item " + std::to_string(at / width) + ", expert " + std::to_string(at % width),
          .expected = "a finite number",
-         .fix = "the model has diverged or its weights are damaged"});
+         .fix =
+             "the model has diverged, or its weights are damaged, which switchyard inspect MODEL "
+             "--check tells"});
   }
   if (!all_finite(inputs.selection_bias)) {
     const std::size_t at = first_not_finite(inputs.selection_bias);
     throw Error({.what = "router selection bias is " + std::to_string(inputs.selection_bias[at]),
                  .where = "expert " + std::to_string(at),
                  .expected = "a finite number",
-                 .fix = "the model's weights are damaged"});
+                 .fix = "the model's weights are damaged: switchyard inspect MODEL --check"});
   }
 }
 

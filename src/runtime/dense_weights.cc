@@ -20,6 +20,8 @@ struct Visitor {
       vector;
   // kv_b of latent attention, which becomes key_up and value_up.
   std::function<void(LayerWeights& layer, const std::string& name, const Shape& shape)> latent;
+  // The weights have these two as they are, in the place of kv_b.
+  bool latent_in_two = false;
 };
 
 void visit_ffn(FfnWeights& ffn, const FfnConfig& config, std::int64_t width,
@@ -44,6 +46,11 @@ void visit_latent_attention(LayerWeights& layer, int l, const ModelConfig& c,
   visit.matrix(layer.kv_a, names.layer(l, "kv_a"), {mla.cached_width(), d});
   visit.vector(layer.kv_a_norm, names.layer(l, "kv_a_norm"), {mla.kv_rank});
   const std::int64_t heads = c.heads;
+  if (visit.latent_in_two) {
+    visit.matrix(layer.key_up, names.layer(l, "k_b"), {heads * mla.kv_rank, mla.nope_dim});
+    visit.matrix(layer.value_up, names.layer(l, "v_b"), {heads * mla.value_dim, mla.kv_rank});
+    return;
+  }
   visit.latent(layer, names.layer(l, "kv_b"),
                {heads * (mla.nope_dim + mla.value_dim), mla.kv_rank});
 }
@@ -135,6 +142,10 @@ void visit_all(DenseWeights& weights, const ModelConfig& c, const Visitor& visit
   visit_router_cell(weights.router_cell, c, names, visit);
   visit.vector(weights.final_norm, names.final_norm(), {c.width});
   if (!c.tied_embeddings) visit.matrix(weights.output, names.output(), {c.vocab, c.width});
+}
+
+bool latent_in_two(const WeightFiles& tensors, const ModelConfig& c) {
+  return c.mla && tensors.has(WeightNames(c.family).layer(0, "k_b"));
 }
 
 bool kept_as_stored(DType dtype) {
@@ -259,7 +270,8 @@ std::uint64_t DenseWeights::bytes_needed(const WeightFiles& tensors, const Model
                  [&](LayerWeights&, const std::string& name, const Shape& shape) {
                    const LatentParts parts(config, tensors.find(name, shape));
                    total += Arena::rounded(parts.key_bytes()) + Arena::rounded(parts.value_bytes());
-                 }});
+                 },
+             .latent_in_two = latent_in_two(tensors, config)});
   return total;
 }
 
@@ -311,7 +323,8 @@ DenseWeights DenseWeights::load(FileSystem& fs, const WeightFiles& tensors,
              }
              layer.value_up = {parts.value_type, values.data(), parts.heads * parts.value,
                                parts.rank};
-           }});
+           },
+       .latent_in_two = latent_in_two(tensors, config)});
   if (config.tied_embeddings) weights.output = weights.embedding;
   return weights;
 }

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "formats/dtype.h"
+#include "formats/quant/quant.h"
 #include "runtime/run.h"
 
 namespace switchyard::runtime {
@@ -131,6 +132,16 @@ void embed(Run& run) {
   }
 }
 
+// Sampling from what is not a number would give tokens that mean nothing.
+void check_numbers(const Model::Impl& m, std::span<const float> logits, int position) {
+  if (!quant::first_non_finite(logits)) return;
+  throw Error(
+      {.what = "the logits of position " + std::to_string(position) + " are not numbers",
+       .where = m.path,
+       .expected = "weights that are finite, and not so large that products overflow",
+       .fix = "run switchyard inspect MODEL --check, which names the tensor that is damaged"});
+}
+
 // Logits of the tokens that want them. Neighbouring rows share one pass over the output matrix.
 void write_logits(Run& run, std::span<const Pending> pending,
                   std::vector<std::vector<float>>& logits) {
@@ -160,6 +171,7 @@ void write_logits(Run& run, std::span<const Pending> pending,
     }
     for (std::size_t n = begin; n < end; ++n) {
       const auto row = std::span(block).subspan((n - begin) * v, v);
+      check_numbers(m, row, pending[n].token.position);
       std::vector<float>& out = logits[pending[n].input];
       out.insert(out.end(), row.begin(), row.end());
     }

@@ -24,7 +24,7 @@ void check_runnable(const ModelConfig& config, const std::string& directory) {
   if (!method.causal) {
     throw Error({.what = "routing '" + std::string(method.name) +
                          "' looks at later tokens and cannot generate text",
-                 .where = directory + "/config.json: router kind",
+                 .where = directory + ": router kind",
                  .expected = "a causal method",
                  .fix = "train this model with another router, e.g. kind = \"top_k\""});
   }
@@ -119,6 +119,7 @@ void check_expert_types(const experts::ExpertStore& store, const std::string& di
 // All of the model that is known before its weights are read, the plan of its memory included.
 WeightFiles prepare(Model::Impl& m, FileSystem& fs, const std::string& directory,
                     const ModelOptions& options) {
+  m.path = directory;
   m.options = options;
   m.kernels = &kernels::by_name(options.kernels);
   m.config = read_model_config(fs, directory);

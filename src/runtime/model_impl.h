@@ -16,6 +16,7 @@
 namespace switchyard::runtime {
 
 struct Model::Impl {
+  std::string path;  // for messages
   ModelConfig config;
   routing::Config router;  // the model's as it is at inference; only where config.moe is set
   ModelOptions options;

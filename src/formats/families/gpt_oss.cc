@@ -38,6 +38,7 @@ constinit const FamilyTraits kGptOss = {
     .router_bias = true,
     .expert_bias = true,
     .clamped = true,
+    .experts_in_turn = true,
     .window = WindowRule::alternating,
     .rope_scaling = &kYarn,
 };

@@ -93,14 +93,35 @@ TEST(GgufHeader, Arrays) {
   };
   // Claims that no file can hold must fail before memory is taken for them.
   for (const std::uint32_t type : {0U, 4U, 7U, 8U, 9U, 12U}) {
-    EXPECT_THAT(error(array(type, std::uint64_t{1} << 40)).what, HasSubstr("a count of")) << type;
-    EXPECT_THAT(error(array(type, UINT64_MAX)).what, HasSubstr("reaches past the end")) << type;
+    for (const std::uint64_t count :
+         {std::uint64_t{65}, std::uint64_t{1} << 40, std::uint64_t{1} << 61, std::uint64_t{1} << 62,
+          kHuge, UINT64_MAX}) {
+      EXPECT_THAT(error(array(type, count)).what, HasSubstr("a count of")) << type << " " << count;
+      EXPECT_THAT(error(array(type, count)).what, HasSubstr("reaches past the end"));
+    }
   }
   EXPECT_EQ(error(array(13, 1)).what, "value type 13 is unknown");
   RawFile deep;
   deep.header(0, 1).text("k").u32(9);
   for (int i = 0; i < 100; ++i) deep.u32(9).u64(1);
   EXPECT_EQ(error(deep.u32(0).u64(0)).what, "arrays nest too deep");
+  // A text of 2^63 bytes in an array, and an array in an array that no file can hold.
+  const auto text = error(RawFile().header(0, 1).text("k").u32(9).u32(8).u64(2).text("a").u64(kHuge));
+  EXPECT_THAT(text.what, HasSubstr("a text of 9223372036854775808 bytes"));
+  EXPECT_THAT(text.where, HasSubstr("key 'k'"));
+  EXPECT_THAT(error(RawFile()
+                        .header(0, 1)
+                        .text("k")
+                        .u32(9)
+                        .u32(9)
+                        .u64(2)
+                        .u32(0)
+                        .u64(0)
+                        .u32(10)
+                        .u64(std::uint64_t{1} << 62)
+                        .zeros(16))
+                  .what,
+              HasSubstr("a count of 4611686018427387904"));
 }
 
 TEST(GgufHeader, Values) {
@@ -114,7 +135,7 @@ TEST(GgufHeader, Values) {
 }
 
 TEST(GgufHeader, Alignments) {
-  for (const std::uint32_t alignment : {0U, 3U, 48U, 0x80000000U}) {
+  for (const std::uint32_t alignment : {0U, 3U, 48U, 0x80000000U, 0xffffffffU}) {
     EXPECT_THAT(error_of([&] {
                   read(RawFile().header(0, 1).key_u32("general.alignment", alignment).bytes());
                 }).what,
@@ -137,6 +158,11 @@ TEST(GgufHeader, DimensionsAndTypes) {
   EXPECT_EQ(error(tensor({}, 0)).what, "the tensor has 0 dimensions");
   EXPECT_EQ(error(tensor({1, 1, 1, 1, 1}, 0)).what, "the tensor has 5 dimensions");
   EXPECT_EQ(error(tensor({2, 0}, 0)).what, "a dimension is 0");
+  EXPECT_EQ(error(RawFile().header(1, 0).tensor("", {1}, 0, 0).pad().zeros(32)).what,
+            "the tensor has no name");
+  EXPECT_EQ(error(tensor({1}, UINT32_MAX)).what, "tensor type 4294967295 is unknown");
+  EXPECT_THAT(error(RawFile().header(1, 0).text("t").u32(UINT32_MAX).zeros(64)).what,
+              HasSubstr("has 4294967295 dimensions"));
   EXPECT_EQ(error(tensor({1}, 4)).what, "tensor type 4 is unknown");
   EXPECT_EQ(error(tensor({33}, 2)).what, "rows of 33 values are no whole blocks");
   EXPECT_EQ(error(tensor({33}, 2)).expected, "a multiple of 32 for type Q4_0");

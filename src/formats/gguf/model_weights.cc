@@ -6,10 +6,12 @@
 
 #include "switchyard/error.h"
 
+#include "formats/dtype.h"
 #include "formats/gguf/architecture.h"
 #include "formats/gguf/gguf_model.h"
 #include "formats/gguf/model_parts.h"
 #include "formats/gguf/rope_keys.h"
+#include "formats/tensor_sources.h"
 
 namespace switchyard {
 namespace {
@@ -21,7 +23,7 @@ constexpr std::int64_t kMaxExperts = 1 << 17;
 constexpr std::array<std::string_view, 4> kIgnored = {
     kRopeFactors,        // model_config_from_gguf() has read them
     "attn_rot_embd",     // the angles of RoPE, in files from 2023
-    ".attn_k_b.weight",  // copies of attn_kv_b, its keys' part transposed
+    ".attn_k_b.weight",  // beside attn_kv_b: copies of it, the keys' part transposed
     ".attn_v_b.weight",
 };
 
@@ -52,15 +54,20 @@ class WeightReader {
 
   WeightFiles read() {
     check_counts();
+    std::map<std::string, std::string, std::less<>> stored_names;
     for (const GgufPart& part : gguf_parts(config_)) {
+      stored_names.emplace(part.weight, part.tensor);
       if (part.is_expert()) {
         add_expert(part);
       } else if (const GgufTensor* tensor = use(part.tensor)) {
         add(part, whole(*tensor));
       }
     }
+    if (config_.mla) add_latent_in_two();
     check_unused();
-    return {gguf_.files(), gguf_.handles(), std::move(weights_)};
+    WeightFiles weights(gguf_.files(), gguf_.handles(), std::move(weights_));
+    weights.set_origin("the metadata", std::move(stored_names));
+    return weights;
   }
 
  private:
@@ -160,6 +167,60 @@ class WeightReader {
       }
       add(part, slice(std::move(info), part.projection == "gate" ? 0 : 1, 2));
     }
+  }
+
+  // kv_b in two tensors: both as they are, and joined for who asks for kv_b.
+  void add_latent_in_two() {
+    const WeightNames names(config_.family);
+    const MlaConfig& mla = *config_.mla;
+    const std::int64_t heads = config_.heads;
+    for (int l = 0; l < config_.layers; ++l) {
+      if (weights_.count(names.layer(l, "kv_b")) != 0) return;
+      const std::string blk = "blk." + std::to_string(l) + ".";
+      const TensorInfo* keys = add_flat(names.layer(l, "k_b"), blk + "attn_k_b.weight",
+                                        {heads, mla.kv_rank, mla.nope_dim});
+      const TensorInfo* values = add_flat(names.layer(l, "v_b"), blk + "attn_v_b.weight",
+                                          {heads, mla.value_dim, mla.kv_rank});
+      if (keys == nullptr || values == nullptr) return;  // check_weights() misses kv_b
+      TensorInfo joined{.name = names.layer(l, "kv_b"),
+                        .dtype = joined_latent_type(keys->dtype, values->dtype),
+                        .shape = {heads * (mla.nope_dim + mla.value_dim), mla.kv_rank},
+                        .file = keys->file};
+      joined.bytes = *dtype_bytes(joined.dtype, static_cast<std::uint64_t>(joined.elements()));
+      const auto range = [](const TensorInfo& info) {
+        return TypedRange{{info.file, info.offset, info.bytes}, info.dtype};
+      };
+      joined.sources = joined_latent(
+          range(*keys), range(*values),
+          {.heads = heads, .nope = mla.nope_dim, .value = mla.value_dim, .rank = mla.kv_rank});
+      weights_.emplace(joined.name, std::move(joined));
+    }
+  }
+
+  // A tensor of so many heads with their matrices, as one matrix; files have two dimensions or
+  // three. Null if it is not there.
+  const TensorInfo* add_flat(const std::string& name, const std::string& tensor,
+                             const std::vector<std::int64_t>& shape) {
+    const GgufTensor* stored = use(tensor);
+    if (stored == nullptr) return nullptr;
+    TensorInfo info = whole(*stored);
+    const std::vector<std::int64_t> flat = {shape[0] * shape[1], shape[2]};
+    if (info.shape != shape && info.shape != flat) {
+      throw Error({.what = "the dimensions are " + list_text(stored->dims),
+                   .where = gguf_.place(*stored),
+                   .expected = list_text(std::vector<std::int64_t>(shape.rbegin(), shape.rend())) +
+                               " as the metadata says",
+                   .fix = "get the file again or convert the model again"});
+    }
+    if (!is_floating(info.dtype) && !is_quantised(info.dtype)) {
+      throw Error({.what = "the dtype is " + std::string(dtype_name(info.dtype)),
+                   .where = gguf_.place(*stored),
+                   .expected = "one of " + computed_types(),
+                   .fix = "get the file again or convert the model again"});
+    }
+    info.name = name;
+    info.shape = flat;
+    return &weights_.emplace(name, std::move(info)).first->second;
   }
 
   // Files write a dimension of 1 at the outside or leave it out.

@@ -111,22 +111,28 @@ class ConfigReader {
   }
 
   void read_latent() {
-    const std::string divided = key("attention.key_length_mla");
-    if (metadata_.integer(divided, 0, kMaxSize, 0) != 0) {
-      metadata_.fail(divided,
-                     "no such key: tensors attn_k_b and attn_v_b in the place of attn_kv_b are not "
-                     "supported",
-                     "get a file with attn_kv_b, or convert the model again");
-    }
+    // Where these keys stand, key_length and value_length are those of what is cached, of one head.
+    const std::string of_keys = key("attention.key_length_mla");
+    const std::string of_values = key("attention.value_length_mla");
+    const bool in_two = metadata_.integer(of_keys, 0, kMaxSize, 0) != 0;
     const std::string rotated = key("rope.dimension_count");
     MlaConfig mla;
+    if (in_two) {
+      config_.head_dim = static_cast<int>(metadata_.integer(of_keys, 1, kMaxSize));
+      config_.kv_heads = config_.heads;
+    }
     mla.q_rank = static_cast<int>(metadata_.integer(key("attention.q_lora_rank"), 0, kMaxSize, 0));
     mla.kv_rank = static_cast<int>(metadata_.integer(key("attention.kv_lora_rank"), 1, kMaxSize));
     mla.rope_dim = static_cast<int>(metadata_.integer(rotated, 1, config_.head_dim));
     mla.nope_dim = config_.head_dim - mla.rope_dim;
     mla.value_dim = static_cast<int>(
-        metadata_.integer(key("attention.value_length"), 1, kMaxSize, config_.head_dim));
+        metadata_.integer(in_two ? of_values : key("attention.value_length"), 1, kMaxSize,
+                          in_two ? std::nullopt : std::optional<std::int64_t>(config_.head_dim)));
     config_.mla = mla;
+    if (!in_two) return;
+    require(key("attention.key_length"), mla.cached_width(),
+            "the rank of keys and what is rotated");
+    require(key("attention.value_length"), mla.kv_rank, "the rank of values");
   }
 
   void read_vocabulary() {

@@ -42,7 +42,11 @@ class GgufSplit : public testing::Test {
     put_part(fs, kThird, 2, 3, "c");
   }
   Error::Parts error(const std::string& path = kFirst) {
-    return error_of([&] { GgufReader(fs, path); });
+    const auto parts = error_of([&] { GgufReader(fs, path); });
+    EXPECT_THAT(parts.where, testing::StartsWith("d/"));
+    EXPECT_FALSE(parts.expected.empty()) << parts.what;
+    EXPECT_FALSE(parts.fix.empty()) << parts.what;
+    return parts;
   }
   MemoryFileSystem fs;
 };
@@ -83,6 +87,35 @@ TEST_F(GgufSplit, APartThatIsTheFirstAgain) {
   EXPECT_EQ(error().what, "key 'split.no' is 0");
   EXPECT_EQ(error().where, kSecond);
   EXPECT_THAT(error().expected, HasSubstr("1, as the file's name"));
+}
+
+// Parts that name one another in a circle: no part is opened twice, whatever it says it is.
+TEST_F(GgufSplit, ACircleOfParts) {
+  put_part(fs, kSecond, 2, 3, "b");
+  put_part(fs, kThird, 1, 3, "c");
+  EXPECT_EQ(error().what, "key 'split.no' is 2");
+  EXPECT_EQ(error().where, kSecond);
+  // All three say that they are the first.
+  put_part(fs, kSecond, 0, 3, "b");
+  put_part(fs, kThird, 0, 3, "c");
+  EXPECT_EQ(error().what, "key 'split.no' is 0");
+}
+
+TEST_F(GgufSplit, AFirstPartThatLies) {
+  put_part(fs, kFirst, 0, 2, "a");
+  EXPECT_EQ(error().expected, "<name>-00001-of-00002.gguf");
+  put_part(fs, kFirst, 3, 3, "a");
+  EXPECT_EQ(error().what, "this is part 4 of 3 of a split model");
+}
+
+TEST_F(GgufSplit, APartCutShortAnywhere) {
+  const std::string whole = read_file(fs, kSecond);
+  const GgufReader reader(fs, kFirst);
+  const GgufTensor& last = *reader.find("b");  // behind it is only padding
+  for (std::size_t size = 0; size < last.offset + last.bytes; ++size) {
+    fs.put(kSecond, whole.substr(0, size));
+    EXPECT_THAT(error().where, testing::StartsWith(kSecond)) << size;
+  }
 }
 
 TEST_F(GgufSplit, AnotherCount) {

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "formats/dtype.h"
+#include "formats/finite_check.h"
 #include "formats/json.h"
 #include "formats/quant/quant.h"
 
@@ -20,7 +21,7 @@ constexpr std::int64_t kPieceElements = 1 << 22;  // 16 MiB of fp32
 constexpr std::int64_t kGrainElements = 1 << 16;
 
 std::string place(const WeightFiles& weights, const TensorInfo& tensor) {
-  return weights.files()[tensor.file] + ": tensor " + shown(tensor.name);
+  return weights.files()[tensor.file] + ": tensor " + shown(weights.stored_name(tensor.name));
 }
 
 // Rows of `columns` values.
@@ -95,8 +96,10 @@ void TensorConverter::append(AtomicFile& file, const TensorInfo& tensor,
   const int heads = std::max(tensor.paired_heads, conversion.paired_heads);
   const std::int64_t unit = heads > 0 ? rows / heads : 1;  // rows that must stay together
   SWITCHYARD_CHECK(heads == 0 || rows % heads == 0);
-  const std::int64_t step =
+  const std::int64_t pieces =
       std::max<std::int64_t>(1, kPieceElements / std::max<std::int64_t>(1, columns * unit)) * unit;
+  // What is made of several ranges is made at once.
+  const std::int64_t step = tensor.sources ? rows : pieces;
   for (std::int64_t first = 0; first < rows; first += step) {
     const std::int64_t count = std::min(step, rows - first);
     TensorInfo piece = tensor;
@@ -116,22 +119,31 @@ void TensorConverter::append(AtomicFile& file, const TensorInfo& tensor,
 void TensorConverter::convert(const TensorInfo& piece, const TensorConversion& conversion) {
   const auto rows = static_cast<std::size_t>(piece.shape[0]);
   const auto columns = static_cast<std::size_t>(piece.shape[1]);
-  std::vector<std::byte>& read = piece.dtype == conversion.to ? out_ : stored_;
-  read.resize(static_cast<std::size_t>(piece.bytes));
-  weights_.read(piece, read);
-  if (piece.dtype == conversion.to) return;
+  const bool same = piece.dtype == conversion.to;
+  stored_.resize(static_cast<std::size_t>(piece.bytes));
+  weights_.read(piece, stored_);
+  if (same && !can_decode(piece.dtype)) {
+    out_.swap(stored_);
+    return;
+  }
 
   values_.resize(rows * columns);
   const std::size_t stored_row = stored_.size() / rows;
   const auto row_bytes =
       static_cast<std::size_t>(*dtype_bytes(conversion.to, static_cast<std::uint64_t>(columns)));
   out_.resize(rows * row_bytes);
-  const float most = largest(conversion.to);
+  const float most = same ? std::numeric_limits<float>::max() : largest(conversion.to);
   for_rows(rows, [&](std::size_t begin, std::size_t end) {
     const std::size_t count = end - begin;
     const auto values = std::span(values_).subspan(begin * columns, count * columns);
-    convert_to_f32(piece.dtype, std::span(stored_).subspan(begin * stored_row, count * stored_row),
-                   values);
+    const auto stored = std::span(stored_).subspan(begin * stored_row, count * stored_row);
+    if (has_reserved_scale(piece.dtype, stored)) {
+      throw Error({.what = "the scale of a block is not a number",
+                   .where = place(weights_, piece),
+                   .expected = "finite numbers",
+                   .fix = "get the model again: it is damaged"});
+    }
+    convert_to_f32(piece.dtype, stored, values);
     for (std::size_t i = 0; i < values.size(); ++i) {
       // Written so that a NaN fails.
       if (std::fabs(values[i]) <= most) continue;
@@ -144,8 +156,12 @@ void TensorConverter::convert(const TensorInfo& piece, const TensorConversion& c
                    .fix = finite ? "choose BF16 or F32 for this tensor"
                                  : "get the model again: it is damaged"});
     }
-    encode_rows(conversion.to, values, columns, conversion.importance,
-                std::span(out_).subspan(begin * row_bytes, count * row_bytes));
+    const auto out = std::span(out_).subspan(begin * row_bytes, count * row_bytes);
+    if (same) {
+      std::ranges::copy(stored, out.begin());
+    } else {
+      encode_rows(conversion.to, values, columns, conversion.importance, out);
+    }
   });
 }
 
