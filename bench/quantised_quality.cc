@@ -42,6 +42,7 @@ struct Settings {
   double held_out = 0.05;
   std::size_t calibration_tokens = 50000;
   std::size_t measured_tokens = 0;
+  std::string embeddings;  // type of embeddings and output, empty: as all others
   std::string out;
   std::string temporary;
   int threads = 0;
@@ -129,6 +130,10 @@ class ModelMeasurement {
     options.importance = importance;
     options.threads = settings_.threads;
     options.types.set_all(type);
+    if (!settings_.embeddings.empty()) {
+      options.types.add_rule("^(token_embd|output)\\.weight=" + settings_.embeddings,
+                             "--embeddings");
+    }
     cli::convert_model(fs_, path_, file, options);
     Measured m;
     m.file_bytes = fs_.open(file)->size();
@@ -168,11 +173,13 @@ int run(const Settings& settings, const std::string& command) {
   std::vector<ModelResult> results;
   for (const std::string& model : settings.models) {
     results.push_back(ModelMeasurement(settings, model).run());
-    write_file_atomically(fs, settings.out + "_" + results.back().name + ".svg",
-                          kl_plot(results.back()));
+    const std::string picture = settings.out + "_" + results.back().name + ".svg";
+    results.back().picture = std::filesystem::path(picture).filename().string();
+    write_file_atomically(fs, picture, kl_plot(results.back()));
   }
   write_file_atomically(fs, settings.out + ".json", to_json(results, command));
-  write_file_atomically(fs, settings.out + ".md", to_markdown(results, command));
+  write_file_atomically(fs, settings.out + ".md",
+                        to_markdown(results, command, settings.embeddings));
   return 0;
 }
 
@@ -193,6 +200,8 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--measured-tokens", settings.measured_tokens, "of the held-out part, 0: all")
       ->capture_default_str();
+  app.add_option("--embeddings", settings.embeddings,
+                 "type of embeddings and output, left out: the type of all others");
   app.add_option("--window", settings.window, "tokens that are read with one another as context")
       ->capture_default_str();
   app.add_option("--out", settings.out, "where to write, without ending")->required();

@@ -103,7 +103,7 @@ std::string section(const ModelResult& r) {
         "would be other types.\n",
         names(r.without_rows));
   }
-  return text + fmt::format("\n![KL divergence against size](quantised_quality_{}.svg)\n", r.name);
+  return text + fmt::format("\n![KL divergence against size]({})\n", r.picture);
 }
 
 }  // namespace
@@ -153,21 +153,21 @@ std::string to_json(const std::vector<ModelResult>& results, const std::string& 
          "\n";
 }
 
-std::string to_markdown(const std::vector<ModelResult>& results, const std::string& command) {
+std::string to_markdown(const std::vector<ModelResult>& results, const std::string& command,
+                        const std::string& embeddings) {
   std::string text = fmt::format(
       "# Quality of quantised types\n\n{}, `{}`\n\n"
-      "Every matrix but norms and routers is of the type, output and embeddings included. KL is "
-      "the Kullback-Leibler divergence of the next token's distribution from that of the model as "
-      "stored, in thousandths of a nat: its mean, its median and, under 99 %, what 99 of 100 "
-      "tokens stay below. Products round their inputs to 8 bits, which is part of what is "
-      "measured. After ± "
-      "stands one standard error, tokens counted as independent; \"- stored\" is the perplexity "
-      "minus that of the model as stored, from paired tokens. The last column: what importance "
-      "does to the mean KL, \"no difference\" where the 95 % interval of the paired difference "
-      "holds 0, and to the median: a few tokens, for which a router decides otherwise, make up "
-      "much "
-      "of the mean.\n",
-      today(), command);
+      "Every matrix but routers is of the type, {}. KL is the Kullback-Leibler divergence of the "
+      "next token's distribution from that of the model as stored, in thousandths of a nat: its "
+      "mean, its median and, under 99 %, what 99 of 100 tokens stay below. Products round their "
+      "inputs to 8 bits, which is part of what is measured. After ± stands one standard error, "
+      "tokens counted as independent; \"- stored\" is the perplexity minus that of the model as "
+      "stored, from paired tokens. The last column: what importance does to the mean KL, \"no "
+      "difference\" where the 95 % interval of the paired difference holds 0, and to the median. "
+      "A few tokens make up much of the mean.\n",
+      today(), command,
+      embeddings.empty() ? "embeddings and output included"
+                         : "but embeddings and output are " + embeddings);
   for (const ModelResult& r : results) text += "\n" + section(r);
   return text;
 }

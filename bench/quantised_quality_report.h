@@ -44,11 +44,14 @@ struct ModelResult {
   Estimate perplexity;  // as stored
   ImportanceCoverage coverage;
   std::vector<TypeResult> types;
+  std::string picture;              // file name of the plot
   std::vector<DType> without_rows;  // types that no matrix of the model can have
 };
 
 std::string to_json(const std::vector<ModelResult>& results, const std::string& command);
-std::string to_markdown(const std::vector<ModelResult>& results, const std::string& command);
+// `embeddings`: the type of embeddings and output where it is not that of the row.
+std::string to_markdown(const std::vector<ModelResult>& results, const std::string& command,
+                        const std::string& embeddings);
 // Divergence against size, SVG.
 std::string kl_plot(const ModelResult& result);
 
