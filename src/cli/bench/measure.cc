@@ -14,9 +14,6 @@
 namespace switchyard::cli::bench {
 namespace {
 
-// Enough for caches and threads to be as they are later.
-constexpr int kWarmUpTokens = 8;
-
 std::int32_t best_token(std::span<const float> logits) {
   return static_cast<std::int32_t>(std::ranges::max_element(logits) - logits.begin());
 }
@@ -122,7 +119,8 @@ Result measure(runtime::Engine& engine, const Test& test, std::span<const std::i
                 .batch_tokens = model.impl().plan.batch_tokens,
                 .expert_slots = model.expert_slot_bytes()};
   Repeater repeater(engine, test, tokens, options.stop);
-  if (options.warm_up) static_cast<void>(repeater.run(std::min(test.generate, kWarmUpTokens)));
+  // The whole test: experts come when they are first chosen, and late tokens choose others.
+  if (options.warm_up) static_cast<void>(repeater.run(test.generate));
   model.reset_expert_stats();
   for (int i = 0; i < options.repetitions; ++i) {
     const auto repetition = repeater.run(test.generate);

@@ -60,7 +60,7 @@ Result result_from_json(const nlohmann::json& json);
 
 struct MeasureOptions {
   int repetitions = 5;
-  bool warm_up = true;  // the test once before, with at most a few generated tokens
+  bool warm_up = true;  // the test once before, not counted
   std::stop_token stop = {};
 };
 
