@@ -91,8 +91,8 @@ std::vector<std::pair<std::string, std::string>> facts(const runtime::Model& mod
        format_bytes(runtime::weight_bytes_per_token(model, expert_width))},
   };
   if (c.mla) {
-    list.insert(list.begin() + 2, {"cached values per token and layer",
-                                   std::to_string(c.mla->cached_width())});
+    list.insert(list.begin() + 2,
+                {"cached values per token and layer", std::to_string(c.mla->cached_width())});
   }
   if (c.moe) list.insert(list.begin() + 2, {"experts", experts});
   return list;

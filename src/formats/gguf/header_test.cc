@@ -106,7 +106,8 @@ TEST(GgufHeader, Arrays) {
   for (int i = 0; i < 100; ++i) deep.u32(9).u64(1);
   EXPECT_EQ(error(deep.u32(0).u64(0)).what, "arrays nest too deep");
   // A text of 2^63 bytes in an array, and an array in an array that no file can hold.
-  const auto text = error(RawFile().header(0, 1).text("k").u32(9).u32(8).u64(2).text("a").u64(kHuge));
+  const auto text =
+      error(RawFile().header(0, 1).text("k").u32(9).u32(8).u64(2).text("a").u64(kHuge));
   EXPECT_THAT(text.what, HasSubstr("a text of 9223372036854775808 bytes"));
   EXPECT_THAT(text.where, HasSubstr("key 'k'"));
   EXPECT_THAT(error(RawFile()
