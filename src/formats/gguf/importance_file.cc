@@ -159,10 +159,11 @@ void write_importance(FileSystem& fs, const std::string& path, const ImportanceD
   writer.set("imatrix.datasets", GgufArray{data.datasets});
   writer.set("imatrix.chunk_count", data.chunks);
   writer.set("imatrix.chunk_size", data.chunk_size);
-  for (const auto& [name, entry] : data.entries) {
+  for (const auto& item : data.entries) {
+    const auto& entry = item.second;
     const auto add = [&](std::string_view suffix, const std::vector<float>& values,
                          std::uint64_t columns) {
-      writer.add({.name = name + std::string(suffix),
+      writer.add({.name = item.first + std::string(suffix),
                   .type = *gguf_tensor_type_id(DType::f32),
                   .dims = {columns, entry.counts.size()},
                   .write = [&values](AtomicFile& file) {
