@@ -2,7 +2,7 @@
 # Sets up, builds and runs every test.
 #   ./test.sh                everything: release suite, sanitizers, fuzz targets
 #   ./test.sh --quick        the release suite only
-# Environment: FUZZ_SECONDS (60) seconds a fuzz target, JOBS (all cores) parallel compiles.
+# Environment: FUZZ_SECONDS (30) seconds a fuzz target, JOBS (all cores) parallel compiles.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -43,8 +43,8 @@ if [ "$quick" = no ]; then
   # libtorch is not built with sanitizers, so they look at everything that runs without it.
   build_and_test asan -DSWITCHYARD_TORCH=OFF
   build_and_test tsan -DSWITCHYARD_TORCH=OFF
-  say "fuzz: ${FUZZ_SECONDS:-60} s a target"
-  if scripts/fuzz.sh "${FUZZ_SECONDS:-60}"; then passed=$((passed + 1)); else failed+=("fuzz"); fi
+  say "fuzz: ${FUZZ_SECONDS:-30} s a target"
+  if scripts/fuzz.sh "${FUZZ_SECONDS:-30}"; then passed=$((passed + 1)); else failed+=("fuzz"); fi
 fi
 
 say "done"
